@@ -1,0 +1,17 @@
+"""Video generation from scratch: the reference implementations that the notebooks build and prove.
+
+Each module has one job, and imports run one way, from left to right (``tests/test_architecture.py`` walks them)::
+
+    clips, budget -> video -> datasets -> evaluation -> display -> notebooks -> cli
+
+clips       the (B, T, C, H, W) convention: check, convert, resize, tile
+budget      smoke or full: how much work a run may do; seeds, threads, CPU time
+video       video files to clips and back
+datasets    sprites with their state and captions, handwritten digits, photographs, folders of video files
+evaluation  frame metrics, trivial baselines, the judge, claims
+display     clips, strips and widgets in a notebook
+notebooks   executing, pairing and checking the chapters
+cli         ``python -m course ...``
+
+Nothing is re-exported here: import the module that has what you need.
+"""
