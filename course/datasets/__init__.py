@@ -1,0 +1,1 @@
+"""Where clips come from: rendered sprites, real handwritten digits, photographs, and a folder of video files."""

@@ -1,0 +1,190 @@
+"""Where the judge's bounds come from: real clips, spoilt on purpose in ways that it must see.
+
+The bound on the residual is the strictest that the spoilt clips ask for and no stricter: one spoilt clip in a hundred
+may pass, of the kind that is hardest to tell from real. The bound on motion follows the same rule.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from course import budget
+from course.clips import expect
+from course.datasets import sprites
+from course.datasets.sprites import SpriteClips, SpriteConfig
+from course.evaluation.judge import MOTION_BOUND, VALID_BOUND, Verdict, judge
+
+ALLOWED = 0.01
+"""Share of the spoilt clips that may pass the derived bound."""
+
+
+def blurred(clips: Tensor, sigma: float) -> Tensor:
+    """Blur every frame of (B, T, C, H, W) with a Gaussian of ``sigma`` pixels; black beyond the frame."""
+    expect(clips, "B T C H W", name="clips")
+    reach = torch.arange(-int(4 * sigma) - 1, int(4 * sigma) + 2, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * (reach / sigma) ** 2)
+    kernel /= kernel.sum()
+    frames = clips.reshape(-1, 1, *clips.shape[-2:])  # (B * T * C, 1, H, W)
+    frames = F.conv2d(frames, kernel[None, None, :, None], padding=(len(kernel) // 2, 0))
+    frames = F.conv2d(frames, kernel[None, None, None, :], padding=(0, len(kernel) // 2))
+    return frames.view_as(clips).clamp(0, 1)
+
+
+def noisy(clips: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
+    """Add Gaussian noise of standard deviation ``deviation`` to every value, clamped to [0, 1]."""
+    expect(clips, "B T C H W", name="clips")
+    return (clips + deviation * torch.randn(clips.shape, generator=generator)).clamp(0, 1)
+
+
+def robbed(clips: Tensor, generator: torch.Generator) -> Tensor:
+    """Blacken one frame of each clip of (B, T, C, H, W), chosen at random."""
+    B, T = clips.shape[:2]
+    clips = clips.clone()
+    clips[torch.arange(B), torch.randint(T, (B,), generator=generator)] = 0
+    return clips
+
+
+def half_erased(clips: Tensor, position: Tensor, generator: torch.Generator) -> Tensor:
+    """Blacken, in every frame, what lies on one side of the sprite's centre: left, right, above or below.
+
+    Args:
+        clips: (B, T, C, H, W).
+        position: (B, T, 2), the centres in pixels, (row, column).
+        generator: chooses a side for each clip.
+    """
+    B, _, _, H, W = clips.shape
+    side = torch.randint(4, (B,), generator=generator)[:, None, None, None]  # (B, 1, 1, 1)
+    down = (torch.arange(H) + 0.5)[:, None] - position[..., 0, None, None]  # (B, T, H, 1)
+    right = (torch.arange(W) + 0.5) - position[..., 1, None, None]  # (B, T, 1, W)
+    keep = torch.where(side < 2, down, right) * torch.where(side % 2 == 0, 1, -1) > 0  # (B, T, H, W)
+    return clips * keep[:, :, None]
+
+
+def swapped(clips: Tensor, generator: torch.Generator) -> Tensor:
+    """Swap two neighbouring frames of each clip of (B, T, C, H, W), chosen at random."""
+    B, T = clips.shape[:2]
+    first, every = torch.randint(T - 1, (B,), generator=generator), torch.arange(B)
+    order = torch.arange(T).repeat(B, 1)
+    order[every, first], order[every, first + 1] = first + 1, first
+    return clips[every[:, None], order]
+
+
+def shuffled(clips: Tensor, generator: torch.Generator) -> Tensor:
+    """Put the frames of each clip of (B, T, C, H, W) in an order of chance, never the true one nor its reverse."""
+    B, T = clips.shape[:2]
+    order = torch.rand(B, T, generator=generator).argsort(dim=1)
+    straight = (order.diff(dim=1) == 1).all(dim=1) | (order.diff(dim=1) == -1).all(dim=1)
+    order[straight] = order[straight].roll(T // 2, dims=1)
+    return clips[torch.arange(B)[:, None], order]
+
+
+def frozen(clips: Tensor) -> Tensor:
+    """Repeat the first frame of each clip of (B, T, C, H, W)."""
+    return clips[:, :1].expand_as(clips).contiguous()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the calibration table: how the judge takes one kind of clip.
+
+    Attributes:
+        name: the kind.
+        valid: share of clips that are VALID.
+        motion: share of clips that obey the law that their caption names.
+        caption: share of clips that pass CAPTION.
+        residual: the quantiles .01, .5 and .995 of the worst frame's residual.
+    """
+
+    name: str
+    valid: float
+    motion: float
+    caption: float
+    residual: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The table, and the bounds that it asks for."""
+
+    rows: list[Row]
+    valid_bound: float
+    motion_bound: float
+
+
+def calibrate(num_clips: int = 2000, seed: int = 0) -> Calibration:
+    """Judge real and spoilt clips and derive the judge's bounds from what it measured.
+
+    Args:
+        num_clips: clips of each kind, at least 100.
+        seed: of the only source of chance.
+    """
+    if num_clips < 100:
+        raise ValueError(f"num_clips: wanted at least 100, got {num_clips}")
+    generator = budget.generator(seed)
+    real = sprites.sample(num_clips, generator=generator)
+    moving = [c.motion != "still" for c in real.state.combinations()]
+    spoilt_frames: dict[str, Callable[[], Tensor]] = {
+        "blurred by 1 pixel": lambda: blurred(real.clips, 1.0),
+        "noise of 0.15": lambda: noisy(real.clips, 0.15, generator),
+        "one frame robbed": lambda: robbed(real.clips, generator),
+        "half erased": lambda: half_erased(real.clips, real.state.position, generator),
+    }
+    spoilt_order: dict[str, Callable[[], Tensor]] = {
+        "two frames swapped": lambda: swapped(real.clips, generator),
+        "frames shuffled": lambda: shuffled(real.clips, generator),
+        "frozen": lambda: frozen(real.clips),
+    }
+    rows = [_row("real", judge(real.clips, real.captions))]
+    for name, config in {
+        "real, 32 x 32": SpriteConfig(size=32),
+        "real, 64 x 64": SpriteConfig(size=64),
+        "real, 20 frames with bounces": SpriteConfig(num_frames=20),
+        "real, behind an occluder": SpriteConfig(num_frames=20, occluder=True),
+        "real, with a turn": SpriteConfig(num_frames=16, turn_frame=6),
+    }.items():
+        some = sprites.sample(num_clips // 4, generator=generator, config=config)
+        rows.append(_row(name, judge(some.clips, some.captions, config=config)))
+    bounds = []
+    for name, spoil in spoilt_frames.items():
+        verdict = judge(spoil(), real.captions)
+        rows.append(_row(name, verdict))
+        bounds.append(verdict.residual.quantile(ALLOWED).item())
+    valid_bound, bounds = min(bounds), []
+    for name, spoil in spoilt_order.items():
+        verdict = judge(spoil()[moving], [text for text, moves in zip(real.captions, moving, strict=True) if moves])
+        rows.append(_row(f"{name} (of those that move)", verdict))
+        if (
+            name != "frozen"
+        ):  # a clip that stands still obeys a law; that its caption names another is what gives it away
+            bounds.append(verdict.motion_error.quantile(ALLOWED).item())
+    pair = sprites.sample(num_clips, generator=generator, config=SpriteConfig(second_sprite=True))
+    rows.append(_row("two sprites", judge(pair.clips, _first_clauses(pair))))
+    noise = torch.rand(real.clips.shape, generator=generator)
+    rows.append(_row("noise alone", judge(noise, real.captions)))
+    return Calibration(rows, valid_bound, min(bounds))
+
+
+def table(calibration: Calibration) -> str:
+    """Lay the calibration out as text, a line for each kind of clip."""
+    lines = [f"{'clips':38}{'VALID':>8}{'MOTION':>8}{'CAPTION':>8}{'residual: 1 %':>15}{'median':>8}{'99.5 %':>8}"]
+    for row in calibration.rows:
+        low, middle, high = row.residual
+        lines.append(
+            f"{row.name:38}{row.valid:8.1%}{row.motion:8.1%}{row.caption:8.1%}{low:15.4f}{middle:8.4f}{high:8.4f}"
+        )
+    lines.append(f"bound on the residual: {calibration.valid_bound:.4f} derived, {VALID_BOUND} in force")
+    lines.append(f"bound on the motion:   {calibration.motion_bound:.4f} derived, {MOTION_BOUND} in force")
+    return "\n".join(lines)
+
+
+def _row(name: str, verdict: Verdict) -> Row:
+    quantiles = verdict.residual.quantile(torch.tensor([0.01, 0.5, 0.995])).tolist()
+    rates = verdict.rates()
+    return Row(name, rates["valid"], rates["caption_motion"], rates["caption"], tuple(quantiles))
+
+
+def _first_clauses(pair: SpriteClips) -> list[str]:
+    return [text.split(" while ")[0] for text in pair.captions]
