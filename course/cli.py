@@ -1,0 +1,137 @@
+"""``python -m course``: the course's commands.
+
+Each command imports what it needs when it runs, so that ``doctor`` can speak even where torch is missing.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+START = ROOT / "notebooks" / "00_start_here.ipynb"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    A mistake in the arguments, or in a file that they name, is one line on stderr and exit code 2.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except (ValueError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m course", description="Video generation from scratch.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("doctor", help="say what is there, what is missing and how to mend it")
+    command.set_defaults(run=_doctor)
+
+    command = commands.add_parser("lab", help="check the machine and open JupyterLab on the start notebook")
+    command.add_argument("--no-browser", action="store_true", help="print the address only")
+    command.add_argument("--port", type=int, default=8888, help="first port to try (8888)")
+    command.set_defaults(run=_lab)
+
+    command = commands.add_parser("render", help="write clips of the sprite world to an .mp4 or .gif file")
+    command.add_argument("path", type=Path)
+    command.add_argument("captions", nargs="*", metavar="CAPTION", help="such as 'a red circle moves left' (random)")
+    command.add_argument("--size", type=int, default=64, help="pixels: 16, 32 or 64 (64)")
+    command.add_argument("--frames", type=int, default=24)
+    command.add_argument("--fps", type=float, default=12)
+    command.add_argument("--seed", type=int, default=0)
+    command.set_defaults(run=_render)
+
+    command = commands.add_parser("calibrate", help="judge real and spoilt clips: where the judge's bounds come from")
+    command.add_argument("--clips", type=int, default=2000, help="clips of each kind (2000)")
+    command.add_argument("--seed", type=int, default=0)
+    command.set_defaults(run=_calibrate)
+
+    command = commands.add_parser("benchmark", help="measure speed on this machine, in process CPU time")
+    command.add_argument("what", choices=["datasets"])
+    command.set_defaults(run=_benchmark)
+
+    command = commands.add_parser("notebooks", help="for authors: pair, execute what changed, renew the results table")
+    command.add_argument("numbers", nargs="*", metavar="NN", help="chapters to execute at most (all)")
+    command.add_argument("--force", action="store_true", help="execute them even if their code did not change")
+    command.set_defaults(run=_notebooks)
+    return parser
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from course import doctor
+
+    return doctor.run()
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from course import doctor
+
+    if doctor.run():
+        return 1
+    no_display = sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    command = [sys.executable, "-m", "jupyterlab", str(START), f"--ServerApp.root_dir={ROOT}", f"--port={options.port}"]
+    # Nothing is asked of the network: no news, no look for updates.
+    command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    if options.no_browser or no_display:
+        command += ["--no-browser"]
+        print("\nNo browser is opened: copy one of the addresses that JupyterLab prints below.\n", flush=True)
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command += ["--allow-root"]  # in a container, where root is the only user
+    try:
+        return subprocess.call(command, cwd=ROOT)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _render(options: argparse.Namespace) -> int:
+    from course import budget
+    from course.clips import grid
+    from course.datasets import captions, sprites
+    from course.video import write_clip
+
+    generator = budget.generator(options.seed)
+    config = sprites.SpriteConfig(size=options.size, num_frames=options.frames)
+    wanted = [captions.parse(text)[0] for text in options.captions]
+    if not wanted:
+        wanted = sprites.sample(8, generator=generator, config=config).state.combinations()
+    state = sprites.sample_state(wanted, generator=generator, config=config)
+    write_clip(options.path, grid(sprites.render(state, config=config), columns=4, gap=2), options.fps)
+    print(f"{options.path}: {'; '.join(captions.caption(combination) for combination in wanted)}")
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from course import budget
+    from course.evaluation import calibration
+
+    budget.settle()
+    print(calibration.table(calibration.calibrate(options.clips, options.seed)))
+    return 0
+
+
+def _benchmark(options: argparse.Namespace) -> int:
+    from course import benchmark
+
+    benchmark.datasets()
+    return 0
+
+
+def _notebooks(options: argparse.Namespace) -> int:
+    from course import notebooks
+
+    try:
+        notebooks.update(options.numbers, force=options.force)
+    except notebooks.NotebookError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

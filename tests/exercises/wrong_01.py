@@ -1,0 +1,138 @@
+"""Plausible wrong answers to the exercises of chapter 01: name, body, and words that the check's line must hold."""
+
+WRONG = {
+    "01-layout": [
+        ("unchanged", "return clips", "nothing was moved"),
+        (
+            "reshape",
+            "B, T, C, H, W = clips.shape\nreturn clips.reshape(B, C, T, H, W)",
+            "read the numbers off in storage order",
+        ),
+        (
+            "view",
+            "B, T, C, H, W = clips.shape\nreturn clips.view(B, C, T, H, W)",
+            "read the numbers off in storage order",
+        ),
+        ("height and width too", "return clips.permute(0, 2, 1, 4, 3)", "H and W were exchanged"),
+        ("batch for time", "return clips.transpose(0, 1)", "B stays first"),
+        ("channels last", "return clips.permute(0, 1, 3, 4, 2)", "colours went last"),
+        ("permute of four dimensions", "return clips.permute(1, 0, 2, 3)", "it stopped with RuntimeError"),
+    ],
+    "01-memory": [
+        ("bytes as in a file", "return num_bytes / (3 * height * width * fps)", "a float32 takes four"),
+        ("float64", "return num_bytes / (3 * height * width * 8 * fps)", "float64 eight"),
+        ("one channel", "return num_bytes / (height * width * 4 * fps)", "three colours were forgotten"),
+        ("frames", "return num_bytes / (3 * height * width * 4)", "these are frames"),
+        ("upside down", "return 3 * height * width * 4 * fps / num_bytes", "this is upside down"),
+        ("bits", "return 8 * num_bytes / (3 * height * width * 4 * fps)", "write down the units"),
+        ("text", "return 'about five'", "wanted a number"),
+    ],
+    "01-resample": [
+        (
+            "stretched to the last frame",
+            "n = round(len(clip) / fps * new_fps)\nreturn clip[torch.linspace(0, len(clip) - 1, n).round().long()]",
+            "divide by fps, not by T - 1",
+        ),
+        ("a stride, rounded down", "return clip[:: max(1, int(fps // new_fps))]", "must last as long as before"),
+        (
+            "off by one",
+            "n = round(len(clip) / fps * new_fps)\n"
+            "times = (torch.arange(n) + 1) / new_fps\n"
+            "return clip[(times * fps).long().clamp(max=len(clip) - 1)]",
+            "every frame is one late",
+        ),
+        (
+            "one frame too few",
+            "n = round(len(clip) / fps * new_fps) - 1\nreturn clip[(torch.arange(n) / new_fps * fps + 1e-6).long()]",
+            "must last as long as before",
+        ),
+        (
+            "the first frames alone",
+            "n = round(len(clip) / fps * new_fps)\nreturn clip[torch.arange(n).clamp(max=len(clip) - 1)]",
+            "it kept its first frames",
+        ),
+        (
+            "the rates exchanged",
+            "n = round(len(clip) / new_fps * fps)\nreturn clip[(torch.arange(n) / fps * new_fps).long() % len(clip)]",
+            "must last as long as before",
+        ),
+        (
+            "blended",
+            "n = round(len(clip) / fps * new_fps)\n"
+            "flat = clip.flatten(1).T[None]\n"
+            "blend = torch.nn.functional.interpolate(flat, size=n, mode='linear')\n"
+            "return blend[0].T.reshape(n, *clip.shape[1:])",
+            "frames were blended",
+        ),
+    ],
+    "01-change": [
+        ("subtracted as bytes", "return after - before", "bytes wrapped around"),
+        (
+            "absolute value of bytes",
+            "return (after - before).to(torch.int8).int().abs()",
+            "uint8 was left too late",
+        ),
+        ("converted afterwards", "return (after - before).int()", "bytes wrapped around"),
+        ("with sign", "return after.int() - before.int()", "the sign is still there"),
+        ("only what became lighter", "return (after.int() - before.int()).clamp(min=0)", "became darker"),
+        ("floats in [0, 1]", "return (after.float() - before.float()).abs() / 255", "is in [0, 1]"),
+        (
+            "changes the input",
+            "before -= after\nreturn before.int().abs()",
+            "the frame that was given has been changed",
+        ),
+    ],
+    "01-velocity": [
+        ("nothing moves", "return 0, 0", "does the search try other displacements"),
+        (
+            "sign turned",
+            """_, H, W = before.shape
+inside = after[:, radius : H - radius, radius : W - radius]
+def cost(d):
+    y, x = radius + d[0], radius + d[1]
+    return (inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
+return min(product(range(-radius, radius + 1), repeat=2), key=cost)""",
+            "the sign is turned",
+        ),
+        (
+            "right before down",
+            """_, H, W = before.shape
+inside = after[:, radius : H - radius, radius : W - radius]
+def cost(d):
+    y, x = radius - d[1], radius - d[0]
+    return (inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
+return min(product(range(-radius, radius + 1), repeat=2), key=cost)""",
+            "rows come first",
+        ),
+        (
+            "the largest difference",
+            """_, H, W = before.shape
+inside = after[:, radius : H - radius, radius : W - radius]
+def cost(d):
+    y, x = radius - d[0], radius - d[1]
+    return -(inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
+return min(product(range(-radius, radius + 1), repeat=2), key=cost)""",
+            "the least kept",
+        ),
+        (
+            "only to the right and down",
+            """_, H, W = before.shape
+inside = after[:, radius : H - radius, radius : W - radius]
+def cost(d):
+    y, x = radius - d[0], radius - d[1]
+    return (inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
+return min(product(range(0, radius + 1), repeat=2), key=cost)""",
+            "the picture moved by (-3, 0)",
+        ),
+        (
+            "radius left out",
+            """_, H, W = before.shape
+inside = after[:, radius : H - radius, radius : W - radius]
+def cost(d):
+    y, x = radius - d[0], radius - d[1]
+    return (inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
+return min(product(range(-radius, radius), repeat=2), key=lambda d: abs(d[0]) + abs(d[1]))""",
+            "does the search try other displacements",
+        ),
+    ],
+}
