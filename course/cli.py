@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-START = ROOT / "notebooks" / "00_start_here.ipynb"
+START = ROOT / "workbook" / "00_start_here.ipynb"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,10 +35,21 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("doctor", help="say what is there, what is missing and how to mend it")
     command.set_defaults(run=_doctor)
 
-    command = commands.add_parser("lab", help="check the machine and open JupyterLab on the start notebook")
+    command = commands.add_parser("lab", help="check the machine, make the workbook and open JupyterLab in it")
     command.add_argument("--no-browser", action="store_true", help="print the address only")
     command.add_argument("--port", type=int, default=8888, help="first port to try (8888)")
     command.set_defaults(run=_lab)
+
+    command = commands.add_parser(
+        "workbook", help="write your own copy of the chapters; what you did is never overwritten"
+    )
+    command.add_argument("numbers", nargs="*", metavar="NN", help="chapters (all)")
+    command.set_defaults(run=_workbook)
+
+    command = commands.add_parser("progress", help="say which exercises are done and what comes next")
+    command.add_argument("--export", choices=["csv", "json"], help="write it for a teacher, to the terminal")
+    command.add_argument("--learner", default="", metavar="NAME", help="the name to put into the export")
+    command.set_defaults(run=_progress)
 
     command = commands.add_parser("render", help="write clips of the sprite world to an .mp4 or .gif file")
     command.add_argument("path", type=Path)
@@ -76,6 +87,8 @@ def _lab(options: argparse.Namespace) -> int:
 
     if doctor.run():
         return 1
+    print()
+    _workbook(options)
     no_display = sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
@@ -91,6 +104,25 @@ def _lab(options: argparse.Namespace) -> int:
         return subprocess.call(command, cwd=ROOT)
     except KeyboardInterrupt:
         return 0
+
+
+def _workbook(options: argparse.Namespace) -> int:
+    from course import workbook
+
+    for sentence in workbook.make(getattr(options, "numbers", ())):
+        print(sentence)
+    return 0
+
+
+def _progress(options: argparse.Namespace) -> int:
+    from course import progress, workbook
+
+    standings = progress.summary(progress.location(workbook.WORKBOOK), progress.tasks())
+    if options.export:
+        print(progress.export(standings, options.export, learner=options.learner), end="")
+    else:
+        print(progress.table(standings))
+    return 0
 
 
 def _render(options: argparse.Namespace) -> int:

@@ -151,5 +151,7 @@ def _summary(values: Sequence[float], unit: str = "") -> str:
 
 
 def _number(value: float) -> str:
-    """Write three significant digits; from 1000 on, the whole number."""
+    """Write three significant digits; from 1000 on, the whole number; no digits of an error of rounding."""
+    if 0 < abs(value) < 1e-6:
+        return "under 1e-06"
     return f"{value:,.0f}" if 1000 <= abs(value) < math.inf else f"{value:.3g}"

@@ -65,6 +65,11 @@ def test_a_claim_about_data_reads_the_same_at_both_budgets(budget, capsys):
     assert capsys.readouterr().out == "holds: counted\n    measured 1,797, wanted at least 1000 and at most 2000\n"
 
 
+def test_an_error_of_rounding_shows_no_digits_since_they_differ_between_machines(full, capsys):
+    claim("equal", [1.19e-8, 0], at_most=0.01, always=True)
+    assert "measured under 1e-06 on the worst seed, mean under 1e-06 (0 to under 1e-06 over" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("values", [[1.5, 2.5], (1.5, 2.5), torch.tensor([1.5, 2.5]), np.array([1.5, 2.5])], ids=type)
 def test_values_come_as_a_list_a_tensor_or_an_array(full, capsys, values):
     claim("any", values, at_least=1.5)
