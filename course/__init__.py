@@ -2,15 +2,20 @@
 
 Each module has one job, and imports run one way, from left to right (``tests/test_architecture.py`` walks them)::
 
-    clips, budget -> video -> datasets -> evaluation -> display -> notebooks -> cli
+    clips, budget -> video -> datasets -> evaluation -> display -> progress -> exercises -> notebooks -> workbook -> cli
 
 clips       the (B, T, C, H, W) convention: check, convert, resize, tile
 budget      smoke or full: how much work a run may do; seeds, threads, CPU time
 video       video files to clips and back
 datasets    sprites with their state and captions, handwritten digits, photographs, folders of video files
-evaluation  frame metrics, trivial baselines, the judge, claims
-display     clips, strips and widgets in a notebook
+evaluation  frame metrics, sets of clips compared, trivial baselines, the judge, claims
+display     clips, strips, figures and widgets in a notebook
+progress    which exercises a learner has passed
+exercises   checks and hints
 notebooks   executing, pairing and checking the chapters
+workbook    the learner's own copies of the chapters
+doctor      what the machine has and lacks
+benchmark   how fast the datasets are
 cli         ``python -m course ...``
 
 Nothing is re-exported here: import the module that has what you need.

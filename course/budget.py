@@ -55,8 +55,9 @@ def settle() -> str:
 
     Every chapter calls it once, in its first cell.
     """
-    torch.set_num_threads(NUM_THREADS)
-    return f"torch {torch.__version__.split('+')[0]}, {NUM_THREADS} threads, budget {name()}"
+    num_threads = choose(full=NUM_THREADS, smoke=1)  # checks run side by side
+    torch.set_num_threads(num_threads)
+    return f"torch {torch.__version__.split('+')[0]}, {num_threads} threads, budget {name()}"
 
 
 @dataclass

@@ -109,8 +109,7 @@ def _lab(options: argparse.Namespace) -> int:
 def _workbook(options: argparse.Namespace) -> int:
     from course import workbook
 
-    for sentence in workbook.make(getattr(options, "numbers", ())):
-        print(sentence)
+    print("\n".join(workbook.make(getattr(options, "numbers", ()))) or "The workbook is up to date.", flush=True)
     return 0
 
 

@@ -81,7 +81,7 @@ def update(
         if path.name[:2] in chosen:
             print(f"{path.stem}: executing at the full budget", flush=True)
             execute(path)
-    _write(readme, with_results(readme.read_text(encoding="utf-8"), folder))
+    write(readme, with_results(readme.read_text(encoding="utf-8"), folder))
 
 
 def chapters(folder: Path = NOTEBOOKS) -> list[Path]:
@@ -131,7 +131,7 @@ def sync(path: Path) -> str:
         done = "tidied" if path.exists() else "made from its text"
     elif there in (None, agreed):
         # The text first: if this stops half-way, the two agree, and nothing is lost.
-        _write(text, _as_text(notebook))
+        write(text, _as_text(notebook))
         _save(path, notebook)
         return "its text follows it"
     elif here == agreed:
@@ -170,7 +170,7 @@ def _content_hash(notebook: "NotebookNode") -> str:
 
     cells = jupytext.reads(_as_text(notebook), fmt=_TEXT_FORMAT).cells
     keys = _shared_metadata()
-    return _fingerprint([(cell.cell_type, cell.source, [cell.metadata.get(key) for key in keys]) for cell in cells])
+    return fingerprint([(cell.cell_type, cell.source, [cell.metadata.get(key) for key in keys]) for cell in cells])
 
 
 def _shared_metadata() -> list[str]:
@@ -251,11 +251,11 @@ def is_stale(notebook: "NotebookNode") -> bool:
 
 def code_hash(notebook: "NotebookNode") -> str:
     """Return a fingerprint of what runs: the source and the tags of every code cell, in order."""
-    return _fingerprint([(cell.source, cell.metadata.get("tags", [])) for cell in _code_cells(notebook)])
+    return fingerprint([(cell.source, cell.metadata.get("tags", [])) for cell in _code_cells(notebook)])
 
 
 def _outputs_hash(notebook: "NotebookNode") -> str:
-    return _fingerprint([cell.outputs for cell in _code_cells(notebook)])
+    return fingerprint([cell.outputs for cell in _code_cells(notebook)])
 
 
 # Files
@@ -272,7 +272,7 @@ def _tidy(notebook: "NotebookNode") -> None:
     for cell in notebook.cells:
         for key in set(cell.metadata) - kept:
             del cell.metadata[key]
-        name = _fingerprint((cell.cell_type, cell.source))[:8]
+        name = fingerprint((cell.cell_type, cell.source))[:8]
         seen[name] += 1
         cell.id = name if seen[name] == 1 else f"{name}-{seen[name]}"
 
@@ -283,10 +283,10 @@ def _save(path: Path, notebook: "NotebookNode") -> bool:
 
     _tidy(notebook)
     notebook.metadata["course"]["paired"] = _content_hash(notebook)
-    return _write(path, nbformat.writes(notebook) + "\n")
+    return write(path, nbformat.writes(notebook) + "\n")
 
 
-def _write(path: Path, text: str) -> bool:
+def write(path: Path, text: str) -> bool:
     """Write a file in one piece, never half of it; return whether it changed."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
@@ -297,7 +297,8 @@ def _write(path: Path, text: str) -> bool:
     return True
 
 
-def _fingerprint(content: object) -> str:
+def fingerprint(content: object) -> str:
+    """Return a hash of what JSON can hold, the same on every machine."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

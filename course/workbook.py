@@ -52,7 +52,7 @@ def make(numbers: Iterable[str] = (), *, folder: Path = WORKBOOK, source: Path =
     done = []
     for name, edition in editions.items():
         done.append(_hand_out(folder, name, edition, handed_out))
-        notebooks._write(folder / MANIFEST, json.dumps(handed_out, indent=1) + "\n")
+        notebooks.write(folder / MANIFEST, json.dumps(handed_out, indent=1) + "\n")
     return [sentence for sentence in done if sentence]
 
 
@@ -194,7 +194,7 @@ def _beside(path: Path, new: list[str], handed_out: dict[str, list[str]]) -> Pat
 def _prints(cells: Iterable[dict]) -> list[str]:
     """Return a fingerprint of the text of each cell; empty ones, which JupyterLab adds at the end, do not count."""
     filled = ((cell["cell_type"], "".join(cell["source"])) for cell in cells)
-    return [notebooks._fingerprint((kind, source))[:16] for kind, source in filled if source.strip()]
+    return [notebooks.fingerprint((kind, source))[:16] for kind, source in filled if source.strip()]
 
 
 def _prints_of(path: Path) -> list[str]:
@@ -224,7 +224,7 @@ def _changes(before: Sequence[str], cells: Sequence[dict]) -> list[str]:
 def _save(path: Path, notebook: "NotebookNode") -> None:
     import nbformat
 
-    notebooks._write(path, nbformat.writes(notebook) + "\n")
+    notebooks.write(path, nbformat.writes(notebook) + "\n")
 
 
 def _read_manifest(folder: Path) -> dict[str, list[str]]:

@@ -18,8 +18,11 @@ def test_settle_sets_the_threads_and_says_so(monkeypatch):
     monkeypatch.setenv("COURSE_BUDGET", "smoke")
     before = torch.get_num_threads()
     try:
-        assert budget.settle().endswith("2 threads, budget smoke")
-        assert torch.get_num_threads() == budget.NUM_THREADS
+        assert budget.settle().endswith("1 threads, budget smoke")
+        assert torch.get_num_threads() == 1
+        monkeypatch.setenv("COURSE_BUDGET", "full")
+        assert budget.settle().endswith("2 threads, budget full")
+        assert torch.get_num_threads() == budget.NUM_THREADS == 2
     finally:
         torch.set_num_threads(before)
 

@@ -33,7 +33,8 @@ def heading_fault(levels):
 def silent_cells(cells):
     """Return the first line of each code cell that shows nothing and has another code cell right below.
 
-    The learner's own answer to an exercise may: what it shows is the check below it.
+    Two kinds may: an answer to an exercise, since it shows in the check below it, and a line that is commented out for
+    the learner to run.
     """
     silent = [
         above
@@ -41,6 +42,7 @@ def silent_cells(cells):
         if above.cell_type == below.cell_type == "code"
         and not above.outputs
         and not above.metadata.get("nbgrader", {}).get("solution")
+        and not all(line.startswith("#") for line in above.source.splitlines())
     ]
     return [cell.source.partition("\n")[0] for cell in silent]
 
@@ -110,3 +112,4 @@ def test_silent_cells_are_found():
     cells[2].metadata["nbgrader"] = {"solution": False}
     cells[2].outputs = seen
     assert silent_cells(cells) == []
+    assert silent_cells([new_code_cell("# hint(1)"), new_code_cell("print(x)")]) == []

@@ -343,6 +343,13 @@ def test_size_and_crop(tmp_path: Path) -> None:
     assert (tall.argmax(1) == 1).all()
 
 
+def test_an_odd_crop_is_exact_though_colour_is_kept_in_pairs(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", (torch.arange(16) / 20).expand(1, 1, 16, 16), 5)
+    whole = read_clip(tmp_path / "clip.mp4")
+    cut = read_clip(tmp_path / "clip.mp4", size=(16, 5))
+    torch.testing.assert_close(cut, whole[..., 6:11], atol=0.01, rtol=0)
+
+
 def test_resizing_averages_over_area(tmp_path: Path) -> None:
     checkers = ((torch.arange(64)[:, None] + torch.arange(64)) % 2).float().expand(1, 1, 64, 64)
     write_clip(tmp_path / "clip.gif", checkers, 5)

@@ -159,7 +159,7 @@ show(backwards(batch.clips[0]), description="a red circle that moves back to the
 #
 # There are two editions of each chapter. The one in `notebooks/` is for reading: all answers are there, folded away. The one in `workbook/` is yours: `python -m course workbook` writes it, and never overwrites what you did. There, checks that passed and hints that were opened are noted in a small file on your machine, and this picture shows them.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 progress.show()
 
 # %% [markdown]
