@@ -246,7 +246,7 @@ def heatmap(
     axes_text = f"{_count(len(rows), 'row')} ({row_label}), {_count(len(columns), 'column')} ({column_label})"
     text = f"heat map of {value_label}, {axes_text}: {_sentence(description)}"
 
-    figure = _figure(max(3.2, 0.6 * len(columns) + 2.2), max(2.0, 0.4 * len(rows) + 1.2))
+    figure = _figure(max(3.2, 0.85 * len(columns) + 2.2), max(2.0, 0.4 * len(rows) + 1.2))
     axes = figure.subplots()
     picture = axes.imshow(values.numpy(), cmap="cividis", aspect="auto")
     middle = (values.min() + values.max()) / 2

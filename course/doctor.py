@@ -104,7 +104,12 @@ def _look(name: str, check: Callable[[], tuple[bool, str]], mend: str, essential
 
 
 def _python() -> tuple[bool, str]:
-    return sys.version_info >= PYTHON, f"{sys.version.split()[0]}, {sys.executable}"
+    return sys.version_info >= PYTHON, f"{sys.version.split()[0]}, {_within(sys.executable)}"
+
+
+def _within(path: str) -> str:
+    """Return a path as seen from the course's folder, if it lies there."""
+    return str(Path(path).relative_to(ROOT)) if Path(path).is_relative_to(ROOT) else path
 
 
 def _requirements() -> list[tuple[str, str]]:
@@ -187,12 +192,12 @@ def _digits() -> tuple[bool, str]:
 
 def _folder() -> tuple[bool, str]:
     with tempfile.TemporaryFile(dir=ROOT):
-        return True, f"{ROOT} can be written to"
+        return True, "the course can write here"
 
 
 def _environment() -> tuple[bool, str]:
     own = sys.prefix != sys.base_prefix or "CONDA_PREFIX" in os.environ
-    return own, f"{'its own' if own else 'shared with the whole system'}, {sys.prefix}"
+    return own, f"{'its own' if own else 'shared with the whole system'}, {_within(sys.prefix)}"
 
 
 def _disk() -> tuple[bool, str]:

@@ -327,7 +327,10 @@ def problems(path: Path) -> Iterator[str]:
         yield "a code cell was never executed"
     elif [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         yield "its cells were not executed once, from top to bottom"
-    size = len(json.dumps([cell.outputs for cell in code]).encode())
+    outputs = json.dumps([cell.outputs for cell in code])
+    if json.dumps(str(NOTEBOOKS.parent))[1:-1] + os.sep in outputs:
+        yield "its outputs name the folder in which it was executed"
+    size = len(outputs.encode())
     if size > MAX_OUTPUT_BYTES:
         yield f"its outputs weigh {size:,} bytes, more than {MAX_OUTPUT_BYTES:,}"
     if ignored_share(notebook) > MAX_IGNORED_SHARE:

@@ -21,7 +21,7 @@ TEXT = """\
 import os
 import sys
 
-print(os.environ["COURSE_BUDGET"], os.path.basename(os.getcwd()), sys.executable)
+print(os.environ["COURSE_BUDGET"], os.path.basename(os.getcwd()), os.path.basename(sys.prefix))
 
 # %% [markdown]
 # It counts to three.
@@ -88,7 +88,7 @@ def outputs(path):
 
 
 def test_a_chapter_runs_at_the_full_budget_in_its_folder_with_this_python(path):
-    assert outputs(path)[0][0].text == f"full notebooks {sys.executable}\n"
+    assert outputs(path)[0][0].text == f"full notebooks {Path(sys.prefix).name}\n"
     assert list(notebooks.problems(path)) == []
     assert notebooks.stale(path.parent) == []
 

@@ -37,7 +37,9 @@ print(doctor.report(doctor.examine()))
 
 # %%
 batch = sprites.sample(
-    500, generator=budget.generator(0), combinations=[captions.Combination("red", "circle", "right")]
+    500,
+    generator=budget.generator(0),
+    combinations=[captions.Combination("red", "circle", "right")],
 )
 
 print(batch.captions[0])
@@ -70,7 +72,9 @@ def gaussian(clips: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 first = gaussian(batch.clips, budget.generator(1))
-show(first, description="a reddish ghost: a smear of many circles at once that drifts to the right")
+show(
+    first, description="a reddish ghost: a smear of many circles at once that drifts to the right"
+)
 
 # %% [markdown]
 # There it is: your first generated clip. Something red is going right, so the words were not in vain. But it is a ghost, a little of every circle in the training set at once. Averages of clips are not clips, and this will haunt us until chapter 09.

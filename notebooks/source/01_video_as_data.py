@@ -113,7 +113,9 @@ show(clips[0], description=batch.captions[0])
 # %%
 for t in (0, 1, 2):
     (y, x), (vy, vx) = batch.state.position[0, t], batch.state.velocity[0, t]
-    print(f"t = {t}: row {y:5.2f}, column {x:5.2f}, moves {vy:+.2f} down and {vx:+.2f} right until the next frame")
+    print(
+        f"t = {t}: row {y:5.2f}, column {x:5.2f}, moves {vy:+.2f} down and {vx:+.2f} right until the next frame"
+    )
 
 # %% [markdown]
 # ### The same clip in other layouts
@@ -125,7 +127,12 @@ for t in (0, 1, 2):
 # %%
 tiny = torch.tensor([[10, 11, 12], [20, 21, 22]])[:, :, None, None]  # (T=2, C=3, H=1, W=1)
 
-print("frame 0 has channels", tiny[0].flatten().tolist(), "and frame 1 has", tiny[1].flatten().tolist())
+print(
+    "frame 0 has channels",
+    tiny[0].flatten().tolist(),
+    "and frame 1 has",
+    tiny[1].flatten().tolist(),
+)
 print("permuted to (C, T): channel 0 over time is", tiny.permute(1, 0, 2, 3)[0].flatten().tolist())
 print("reshaped to (C, T): channel 0 over time is", tiny.reshape(3, 2, 1, 1)[0].flatten().tolist())
 
@@ -135,9 +142,13 @@ print("reshaped to (C, T): channel 0 over time is", tiny.reshape(3, 2, 1, 1)[0].
 # With shapes that differ, such a mistake sometimes crashes, and then you are lucky. When T equals C it never does. **Before you run the next cell: what will a clip of three frames look like if its T and C are exchanged by `reshape`, which here does nothing at all?**
 
 # %%
-yellow = sprites.sample(1, generator=budget.generator(2), combinations=[Combination("yellow", "cross", "right")])
+yellow = sprites.sample(
+    1, generator=budget.generator(2), combinations=[Combination("yellow", "cross", "right")]
+)
 three = yellow.clips[0, ::3]  # (T=3, C=3, H, W): time and colour have the same size
-swapped = three.permute(1, 0, 2, 3)  # what a layout bug makes of it: each "frame" is one colour over time
+swapped = three.permute(
+    1, 0, 2, 3
+)  # what a layout bug makes of it: each "frame" is one colour over time
 
 strip(
     {"as it is": three, "T and C exchanged": swapped},
@@ -157,14 +168,21 @@ print("the shapes are equal:", three.shape == swapped.shape)
 if MY_VIDEO is None:
     path = OUTPUT / "01_panorama.mp4"
     film = photos.pan_and_zoom(
-        photos.load_photo("china"), num_frames=48, size=128, velocity=(0.4, 2), pixel_size=1.5, zoom=1.3
+        photos.load_photo("china"),
+        num_frames=48,
+        size=128,
+        velocity=(0.4, 2),
+        pixel_size=1.5,
+        zoom=1.3,
     )
     write_clip(path, film, fps=24)
 else:
     path = Path(MY_VIDEO)
 
 info = probe(path)
-print(f"{info.width} x {info.height} pixels, {info.fps:g} frames per second, sound: {info.has_audio}")
+print(
+    f"{info.width} x {info.height} pixels, {info.fps:g} frames per second, sound: {info.has_audio}"
+)
 
 # %% [markdown]
 # `read_clip` streams: of a film of one hour it decodes only the seconds you ask for. Here we take at most two seconds, cut the middle square, shrink it to 128 pixels and keep 12 frames per second.
@@ -173,7 +191,12 @@ print(f"{info.width} x {info.height} pixels, {info.fps:g} frames per second, sou
 mine = read_clip(path, duration=2, fps=12, size=128)
 
 print("shape ", tuple(mine.shape), "= (T, C, H, W)")
-show(mine, fps=12, size=256, description="the clip that was read: your own video, or a camera that pans over a palace")
+show(
+    mine,
+    fps=12,
+    size=256,
+    description="the clip that was read: your own video, or a camera that pans over a palace",
+)
 
 # %% [markdown]
 # How large is it? A colour pixel is three bytes when each channel is rounded to 0..255. Compare with what the file takes on disk.
@@ -185,7 +208,9 @@ stored = path.stat().st_size
 pixels = frames_in_file * info.width * info.height
 
 print(f"raw:  {raw / 1e6:6.2f} MB, {8 * raw / pixels:5.2f} bits per pixel")
-print(f"file: {stored / 1e6:6.2f} MB, {8 * stored / pixels:5.2f} bits per pixel: {raw / stored:.0f} times smaller")
+print(
+    f"file: {stored / 1e6:6.2f} MB, {8 * stored / pixels:5.2f} bits per pixel: {raw / stored:.0f} times smaller"
+)
 
 # %% [markdown]
 # The file is far smaller than its pixels. Part of that is *lossy*: H.264 throws away what eyes miss. So a clip does not survive the round trip through an mp4 unchanged, and an mp4 is no place to keep training data. How much changes?
@@ -198,7 +223,9 @@ error = (again - some).abs() * 255  # in grey levels, of 255
 
 print("frames: ", len(some), "written,", len(again), "read back")
 print("exact:  ", torch.equal(again, some))
-print(f"error:   {error.mean():.1f} grey levels of 255 on average, {error.max():.0f} at the worst pixel")
+print(
+    f"error:   {error.mean():.1f} grey levels of 255 on average, {error.max():.0f} at the worst pixel"
+)
 
 # %% [markdown]
 # The rest of the saving is *lossless*, and that part you will build yourself in section 4.
@@ -214,9 +241,14 @@ def subsample(clip: Tensor, stride: int) -> Tensor:
     return clip[::stride]
 
 
-sprite = sprites.sample(1, generator=budget.generator(3), config=sprites.SpriteConfig(size=32, num_frames=24))
+sprite = sprites.sample(
+    1, generator=budget.generator(3), config=sprites.SpriteConfig(size=32, num_frames=24)
+)
 for stride in (1, 2, 4):
-    print(f"every {stride}: {len(subsample(sprite.clips[0], stride))} frames of", len(sprite.clips[0]))
+    print(
+        f"every {stride}: {len(subsample(sprite.clips[0], stride))} frames of",
+        len(sprite.clips[0]),
+    )
 
 # %% [markdown]
 # Now the wheel. From one frame to the next it turns by $\alpha = 2\pi \cdot \text{turns per second} / \text{frames per second}$. Its eight spokes look alike, so a turn by $2\pi / 8$ cannot be seen at all, and of all the turns that would explain two frames we see the *smallest*:
@@ -233,7 +265,9 @@ def apparent_speed(turns_per_second: float, fps: float, spokes: int = SPOKES) ->
 
 
 for speed in (0.2, 0.4, 0.6, 0.9, 1.0, 1.1):
-    print(f"turns {speed:.1f} times per second, seems to turn {apparent_speed(speed, fps=8):+.1f} times")
+    print(
+        f"turns {speed:.1f} times per second, seems to turn {apparent_speed(speed, fps=8):+.1f} times"
+    )
 
 # %% [markdown]
 # That is the formula. Does the *clip* agree? We can ask it, without using the formula: of all small turns, forwards and backwards, which one carries each frame into the next? Draw them all and take the best.
@@ -242,7 +276,9 @@ for speed in (0.2, 0.4, 0.6, 0.9, 1.0, 1.1):
 # %%
 def measured_speed(clip: Tensor, fps: float) -> float:
     """Find the smallest turn that carries each frame of a wheel into the next; return turns per second."""
-    candidates = torch.linspace(-0.5, 0.5, 201)[1:] / SPOKES  # turns: half a spoke back to half a spoke on
+    candidates = (
+        torch.linspace(-0.5, 0.5, 201)[1:] / SPOKES
+    )  # turns: half a spoke back to half a spoke on
     pictures = wheel(2 * torch.pi * candidates)  # frame 0 turned by each candidate
     return candidates[(pictures - clip[1]).square().mean(dim=(1, 2, 3)).argmin()].item() * fps
 
@@ -295,7 +331,9 @@ explore(
 
 # %%
 cross = [Combination("yellow", "cross", "right")]
-walk = sprites.sample(1, generator=budget.generator(5), combinations=cross, config=sprites.SpriteConfig(size=32))
+walk = sprites.sample(
+    1, generator=budget.generator(5), combinations=cross, config=sprites.SpriteConfig(size=32)
+)
 difference = walk.clips[0, 1:] - walk.clips[0, :-1]  # (T - 1, C, H, W), values in [-1, 1]
 
 print(
@@ -310,7 +348,10 @@ strip(
 # One trap. In a file the values are bytes, 0 to 255, and bytes have no minus sign: they wrap around.
 
 # %%
-before, after = torch.tensor([100, 200], dtype=torch.uint8), torch.tensor([90, 210], dtype=torch.uint8)
+before, after = (
+    torch.tensor([100, 200], dtype=torch.uint8),
+    torch.tensor([90, 210], dtype=torch.uint8),
+)
 wrapped = after - before
 
 print("as bytes:  ", wrapped.tolist(), "(90 - 100 is 246: one less than nothing is 255)")
@@ -320,7 +361,12 @@ print("as numbers:", (after.int() - before.int()).tolist())
 # For looking at differences, the wrap is a bug. For *coding* it is a gift: adding wraps back. Bytes go in, bytes come out, none is lost.
 
 # %%
-print("before + difference, wrapped again:", (before + wrapped).tolist(), "and after was", after.tolist())
+print(
+    "before + difference, wrapped again:",
+    (before + wrapped).tolist(),
+    "and after was",
+    after.tolist(),
+)
 
 # %% [markdown]
 # ### A coder in three lines
@@ -363,7 +409,9 @@ def bits_per_pixel(code: list[bytes], clip: Tensor) -> float:
 
 stand = to_uint8(photos.pan_and_zoom(photos.load_photo("china"), num_frames=16, size=64))
 for name, code in {"intra": intra_coded(stand), "delta": delta_coded(stand)}.items():
-    print(f"{name}: {bits_per_pixel(code, stand):5.1f} bits per pixel of 24, when the camera stands still")
+    print(
+        f"{name}: {bits_per_pixel(code, stand):5.1f} bits per pixel of 24, when the camera stands still"
+    )
 
 # %% [markdown]
 # A coder without a decoder is a claim without a proof. Here is the decoder, and the proof: every byte comes back.
@@ -372,19 +420,25 @@ for name, code in {"intra": intra_coded(stand), "delta": delta_coded(stand)}.ite
 # %%
 def decoded(part: bytes, like: Tensor) -> Tensor:
     """Undo ``entropy_coded`` for a frame of the same shape as ``like``."""
-    return torch.frombuffer(bytearray(zlib.decompress(part)), dtype=torch.uint8).reshape(like.shape)
+    return torch.frombuffer(bytearray(zlib.decompress(part)), dtype=torch.uint8).reshape(
+        like.shape
+    )
 
 
 def delta_decoded(code: list[bytes], like: Tensor) -> Tensor:
     """Undo ``delta_coded``; ``like`` is a frame of the same shape, (C, H, W)."""
-    first = decoded(code[0], like).cumsum(dim=2).to(torch.uint8)  # undoes from_left: add up from the left, wrapped
+    first = (
+        decoded(code[0], like).cumsum(dim=2).to(torch.uint8)
+    )  # undoes from_left: add up from the left, wrapped
     frames = [first]
     for part in code[1:]:
         frames.append(frames[-1] + decoded(part, like))
     return torch.stack(frames)
 
 
-moving = to_uint8(photos.pan_and_zoom(photos.load_photo("china"), num_frames=16, size=64, velocity=(0, 3)))
+moving = to_uint8(
+    photos.pan_and_zoom(photos.load_photo("china"), num_frames=16, size=64, velocity=(0, 3))
+)
 for name, clip in {"camera stands": stand, "camera moves": moving}.items():
     print(f"{name}: lossless {torch.equal(delta_decoded(delta_coded(clip), clip[0]), clip)}")
 
@@ -413,7 +467,9 @@ films = {speed: pans(speed) for speed in SPEEDS}  # six films for each speed
 
 def costs(coder) -> Tensor:
     """Return bits per pixel, (seeds, speeds): the mean over both photographs."""
-    cost = torch.tensor([[bits_per_pixel(coder(film), film) for film in films[speed]] for speed in SPEEDS])
+    cost = torch.tensor(
+        [[bits_per_pixel(coder(film), film) for film in films[speed]] for speed in SPEEDS]
+    )
     return cost.reshape(len(SPEEDS), len(budget.SEEDS), len(photos.BUNDLED)).mean(dim=2).T
 
 
@@ -455,8 +511,12 @@ old = torch.tensor([0, 0, 5, 9, 5, 0, 0, 0])
 new = torch.tensor([0, 0, 0, 0, 5, 9, 5, 0])
 
 for shift in (0, 1, 2, 3):
-    guess = torch.cat([old[:1].expand(shift), old[: len(old) - shift]])  # old, shifted right; the border is repeated
-    print(f"shifted by {shift}: {guess.tolist()}, sum of absolute differences {(new - guess).abs().sum()}")
+    guess = torch.cat(
+        [old[:1].expand(shift), old[: len(old) - shift]]
+    )  # old, shifted right; the border is repeated
+    print(
+        f"shifted by {shift}: {guess.tolist()}, sum of absolute differences {(new - guess).abs().sum()}"
+    )
 
 # %% [markdown]
 # Shifted by two, nothing is left. In two dimensions it is the same search, once for each block: try every displacement up to a radius, keep the one with the smallest sum of absolute differences.
@@ -471,21 +531,27 @@ def match_blocks(before: Tensor, after: Tensor, block: int, radius: int) -> Tens
     _, H, W = after.shape
     motion = torch.zeros(H // block, W // block, 2, dtype=torch.int64)
     reach = range(-radius, radius + 1)
-    tries = sorted(product(reach, reach), key=lambda d: d[0] ** 2 + d[1] ** 2)  # among equals, the shortest wins
+    tries = sorted(
+        product(reach, reach), key=lambda d: d[0] ** 2 + d[1] ** 2
+    )  # among equals, the shortest wins
     for row in range(H // block):
         for column in range(W // block):
             y, x = torch.arange(block) + row * block, torch.arange(block) + column * block
             wanted = after[:, y][:, :, x]
             best = float("inf")
             for dy, dx in tries:
-                source = before[:, (y - dy).clamp(0, H - 1)][:, :, (x - dx).clamp(0, W - 1)]  # the border is repeated
+                source = before[:, (y - dy).clamp(0, H - 1)][
+                    :, :, (x - dx).clamp(0, W - 1)
+                ]  # the border is repeated
                 difference = (wanted - source).abs().sum().item()
                 if difference < best:
                     best, motion[row, column] = difference, torch.tensor([dy, dx])
     return motion
 
 
-pan = to_float(films[3][0])  # the camera moves 3 pixels to the right: the picture moves 3 to the left
+pan = to_float(
+    films[3][0]
+)  # the camera moves 3 pixels to the right: the picture moves 3 to the left
 by_hand = match_blocks(pan[0], pan[1], block=16, radius=4)
 package = block_matching(pan[:1], pan[1:2], block_size=16, search_radius=4)[0]
 
@@ -517,7 +583,9 @@ found, control = [], []
 for seed in budget.SEEDS:
     pair = [(speed, film) for speed in whole for film in films[speed][2 * seed : 2 * seed + 2]]
     found.append(max(motion_error(film, speed) for speed, film in pair))
-    control.append(min(motion_error(shuffled(film, seed), speed) for speed, film in pair if speed >= 2))
+    control.append(
+        min(motion_error(shuffled(film, seed), speed) for speed, film in pair if speed >= 2)
+    )
 claim(
     "Block matching finds a camera's velocity in whole pixels (largest median error over speeds)",
     found,
@@ -542,7 +610,9 @@ BLOCK, RADIUS = 16, 10
 def shifted(frame: Tensor, motion: Tensor) -> Tensor:
     """Move each block of (C, H, W) by its own displacement: the guess for the next frame."""
     _, H, W = frame.shape
-    dy, dx = motion.repeat_interleave(BLOCK, 0).repeat_interleave(BLOCK, 1).unbind(dim=2)  # (H, W) each
+    dy, dx = (
+        motion.repeat_interleave(BLOCK, 0).repeat_interleave(BLOCK, 1).unbind(dim=2)
+    )  # (H, W) each
     y = (torch.arange(H)[:, None] - dy).clamp(0, H - 1)
     x = (torch.arange(W)[None, :] - dx).clamp(0, W - 1)
     return frame[:, y, x]
@@ -576,7 +646,12 @@ print("lossless:", torch.equal(motion_decoded(motion_coded(moving), moving[0]), 
 
 # %%
 motion = costs(motion_coded)
-for name, cost in {"speed": torch.tensor([SPEEDS]), "intra": intra, "delta": delta, "motion": motion}.items():
+for name, cost in {
+    "speed": torch.tensor([SPEEDS]),
+    "intra": intra,
+    "delta": delta,
+    "motion": motion,
+}.items():
     print(f"{name:6}", "".join(f"{value:6.1f}" for value in cost.mean(dim=0)))
 curve(
     SPEEDS,
@@ -599,7 +674,11 @@ claim(
 
 # %% tags=["nbval-ignore-output"]
 own = to_uint8(resize(mine, 64, 64))
-for name, coder in {"intra": intra_coded, "delta": delta_coded, "with motion": motion_coded}.items():
+for name, coder in {
+    "intra": intra_coded,
+    "delta": delta_coded,
+    "with motion": motion_coded,
+}.items():
     print(f"{name:12} {bits_per_pixel(coder(own), own):5.1f} bits per pixel")
 
 # %% [markdown]
@@ -614,7 +693,11 @@ enough = block_matching(fast[:1], fast[1:2], block_size=16, search_radius=8)[0]
 
 for name, displacement in {"radius 2": short, "radius 8": enough}.items():
     print(name)
-    print("\n".join("  ".join(f"({dy:+d}, {dx:+d})" for dy, dx in row) for row in displacement.tolist()))
+    print(
+        "\n".join(
+            "  ".join(f"({dy:+d}, {dx:+d})" for dy, dx in row) for row in displacement.tolist()
+        )
+    )
 
 # %% [markdown]
 # With the truth in reach, every block finds it. Out of reach, the answers crowd at the edge of the search, and some add a step up or down that nobody took. The search always returns a best match, and nothing in the answer says that it is a bad one. A number without a check is not yet knowledge, and the next chapter is about checks.
@@ -623,10 +706,14 @@ for name, displacement in {"radius 2": short, "radius 8": enough}.items():
 
 # %%
 square = [Combination("blue", "square", "right")]
-plain = sprites.sample(1, generator=budget.generator(5), combinations=square, config=sprites.SpriteConfig(size=64))
+plain = sprites.sample(
+    1, generator=budget.generator(5), combinations=square, config=sprites.SpriteConfig(size=64)
+)
 seen = plain.clips[0]
 flow = block_matching(seen[:1], seen[1:2], block_size=8, search_radius=8)[0]
-touched = (seen[1] > 0).any(dim=0).reshape(8, 8, 8, 8).any(dim=(1, 3))  # blocks that show a part of the sprite
+touched = (
+    (seen[1] > 0).any(dim=0).reshape(8, 8, 8, 8).any(dim=(1, 3))
+)  # blocks that show a part of the sprite
 still = (flow == 0).all(dim=-1)
 
 print(
@@ -644,7 +731,9 @@ slider(seen, description="the clip whose motion was sought: a blue square on bla
 seen = resize(mine, 128, 128)
 steps = block_matching(seen[:-1], seen[1:], block_size=BLOCK, search_radius=RADIUS)
 by_difference = seen[1:] - seen[:-1]
-by_motion = seen[1:] - torch.stack([shifted(frame, step) for frame, step in zip(seen[:-1], steps, strict=True)])
+by_motion = seen[1:] - torch.stack(
+    [shifted(frame, step) for frame, step in zip(seen[:-1], steps, strict=True)]
+)
 panels = {
     "clip": seen[1:],
     "minus the frame before": 0.5 + 0.5 * by_difference,
