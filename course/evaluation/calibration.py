@@ -169,11 +169,11 @@ def calibrate(num_clips: int = 2000, seed: int = 0) -> Calibration:
 
 def table(calibration: Calibration) -> str:
     """Lay the calibration out as text, a line for each kind of clip."""
-    lines = [f"{'clips':38}{'VALID':>8}{'MOTION':>8}{'CAPTION':>8}{'residual: 1 %':>15}{'median':>8}{'99.5 %':>8}"]
+    lines = [f"{'clips':42}{'VALID':>8}{'ASKED':>8}{'CAPTION':>9}{'residual: 1 %':>15}{'median':>8}{'99.5 %':>8}"]
     for row in calibration.rows:
         low, middle, high = row.residual
         lines.append(
-            f"{row.name:38}{row.valid:8.1%}{row.motion:8.1%}{row.caption:8.1%}{low:15.4f}{middle:8.4f}{high:8.4f}"
+            f"{row.name:42}{row.valid:8.1%}{row.motion:8.1%}{row.caption:9.1%}{low:15.4f}{middle:8.4f}{high:8.4f}"
         )
     lines.append(f"bound on the residual: {calibration.valid_bound:.4f} derived, {VALID_BOUND} in force")
     lines.append(f"bound on the motion:   {calibration.motion_bound:.4f} derived, {MOTION_BOUND} in force")

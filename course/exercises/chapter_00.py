@@ -33,7 +33,7 @@ EXERCISES = (
         "the last frame comes first, and the picture stands upright",
         (
             "A clip is (T, C, H, W). Which of the four counts frames?",
-            "`clip.flip(k)` turns dimension k round. The line as it stands turns dimension 1.",
+            "`clip.flip(k)` turns dimension k round; `mirrored` above used k = 1.",
             "T is dimension 0.",
         ),
         _reference,

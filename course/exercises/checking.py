@@ -2,7 +2,7 @@
 
 An ``Exercise`` holds a test and three hints. The test calls the answer and raises ``WrongAnswerError`` with a sentence
 for the learner; ``same`` finds that sentence for tensors, and names the usual mistake that gives what came. In the
-notebooks only ``check`` and ``hint`` are used.
+notebooks only ``check``, ``hint`` and ``working`` are used.
 """
 
 import json
@@ -38,7 +38,7 @@ class Exercise:
         test: takes the answer, calls it, raises ``WrongAnswerError`` if it is not right.
         praise: what has been shown when it is right, in half a sentence.
         hints: three, each telling more than the one before.
-        reference: the package's piece, which later cells use until the answer is right; None where nothing follows.
+        reference: the package's piece, for ``working``; None where no later cell needs one.
     """
 
     id: str
@@ -92,16 +92,13 @@ def examine(exercise: Exercise, answer: object) -> Outcome:
     return Outcome("PASS", f"PASS   {exercise.id}: {exercise.praise}")
 
 
-def check(exercise_id: str, answer: object, *, rehearsal: bool = False) -> object:
+def check(exercise_id: str, answer: object, *, rehearsal: bool = False) -> None:
     """Check an answer, print one line, and record the outcome in the learner's workbook.
 
     Args:
         exercise_id: such as ``"01-layout"``.
         answer: what was asked for: a function, a class or a value.
         rehearsal: only show what the check says: record nothing, and never stop the run.
-
-    Returns:
-        The answer if it is right, otherwise the package's piece, so that the cells below can go on.
 
     Raises:
         NotPassedError: with ``COURSE_STRICT=1``, unless the answer is right.
@@ -113,7 +110,12 @@ def check(exercise_id: str, answer: object, *, rehearsal: bool = False) -> objec
         progress.record(exercise_id, {"PASS": "pass", "TO DO": "todo", "FAIL": "fail"}[outcome.verdict], outcome.line)
         if outcome.verdict != "PASS" and os.environ.get("COURSE_STRICT") == "1":
             raise NotPassedError(outcome.line)
-    return answer if outcome.verdict == "PASS" else exercise.reference
+
+
+def working(exercise_id: str, answer: object) -> object:
+    """Return the answer if it is right, otherwise the package's piece, so that the cells below can go on."""
+    exercise = find(exercise_id)
+    return answer if examine(exercise, answer).verdict == "PASS" else exercise.reference
 
 
 _opened: dict[str, int] = {}
@@ -222,7 +224,7 @@ def _kind(value: object) -> str:
 
 
 def _look(look: str) -> str:
-    return f" {look[:1].upper()}{look[1:]}." if look else ""
+    return f" {look[:1].upper()}{look[1:]}{'' if look.endswith('?') else '.'}" if look else ""
 
 
 def _line(error: Exception) -> str:

@@ -18,7 +18,7 @@ from course import budget, doctor, progress
 from course.datasets import captions, sprites
 from course.display import show
 from course.evaluation import judge
-from course.exercises.checking import check, hint
+from course.exercises.checking import check, hint, working
 
 print(budget.settle())
 
@@ -60,7 +60,7 @@ show(batch.clips[0], description=batch.captions[0])
 #
 # ## Your first generator
 #
-# A **generator** turns words and chance into a clip. The simplest that deserves the name takes the clips that go with the words, measures their mean and how they vary around it, and draws something new with the same mean and the same variation: a Gaussian. Three lines do it.
+# A **generator** turns words and chance into a clip. The simplest that deserves the name takes the clips that go with the words, measures their mean and how they vary around it, and draws something new with the same mean and the same variation: a Gaussian. There is a neat way to do that: take each clip's difference from the mean with a random weight of variance 1 / N and add them up. The sum varies as the clips do. (What leaves [0, 1] is cut off, which bends this a little.)
 
 
 # %%
@@ -77,11 +77,11 @@ show(
 )
 
 # %% [markdown]
-# There it is: your first generated clip. Something red is going right, so the words were not in vain. But it is a ghost, a little of every circle in the training set at once. Averages of clips are not clips, and this will haunt us until chapter 09.
+# There it is: your first generated clip. Something red is going right, so the words were not in vain. But it is a ghost, a random mixture of all the circles in the training set, some of them with a negative weight. Mixtures of clips are not clips, and this will haunt us until chapter 09.
 #
 # ## Asking the judge
 #
-# Eyes are easily pleased. So let three generators make 200 clips each for the same words, and ask the judge. Beside the Gaussian stand two that you should always think of: **noise**, which has learned nothing, and a **copyist**, who hands out training clips. **Who do you think will win, and should they?**
+# Eyes are easily pleased. So let each generator make 200 clips for the same words, and ask the judge. Beside the Gaussian stand two that you should always think of: **noise**, which has learned nothing, and a **copyist**, who hands out training clips. The last line shows fresh clips from the world itself, the best that can be reached. **Who of the three do you think will win, and should they?**
 
 # %%
 generator = budget.generator(2)
@@ -91,6 +91,9 @@ generated = {
     "noise": torch.rand(200, *batch.clips.shape[1:], generator=generator),
     "gaussian": torch.stack([gaussian(batch.clips, generator) for _ in range(200)]),
     "copyist": batch.clips[picked],
+    "the world": sprites.sample(
+        200, generator=generator, combinations=batch.state.combinations()[:1]
+    ).clips,
 }
 
 print(f"{'generator':10}{'VALID':>8}{'IDENTITY':>10}{'MOTION':>8}{'CAPTION':>9}{'NOVELTY':>9}")
@@ -103,17 +106,17 @@ for name, clips in generated.items():
 
 show(
     {name: clips[0] for name, clips in generated.items()},
-    description="coloured noise, a red ghost, and a perfect red circle that was copied",
+    description="coloured noise, a red ghost, a perfect red circle that was copied, and a new one",
 )
 
 # %% [markdown]
-# The copyist passes every test and has made nothing: its NOVELTY is zero. Noise is as novel as can be, and nothing else. The Gaussian lies between: a colour it has, a shape hardly. **A generator is good only if it is valid *and* new**, and each chapter will report both.
+# The copyist passes every test and has made nothing: its NOVELTY is zero. Noise is far from every training clip, and that is all. The Gaussian is not valid once. (The judge always names the sprite that fits *best*, even where none fits well, so a ghost can have a motion. Read the other columns only where VALID is high.) **A generator is good only if it is valid *and* new**, and each chapter will report both.
 #
 # ## How a chapter works
 #
 # - It opens with something that fails, builds the piece that mends it by hand, proves the piece right, and measures what it gained.
 # - Before most experiments it asks you to **predict** the result. Do. It is the cheapest way to learn.
-# - Lines that begin with *holds* or *does not hold* are **claims**: a number that the run measured, beside the bound that was set before, a baseline and a control.
+# - Lines that begin with *holds* or *does not hold* are **claims**: a number that the run measured, beside the bound that was set before and, where there is one, a baseline or a control.
 # - At the end it says what still fails. That is where the next chapter begins.
 #
 # ## How an exercise works
@@ -131,12 +134,12 @@ show(
     {"forwards": batch.clips[0], "meant to be backwards": mirrored(batch.clips[0])},
     description="left: a red circle moves right; right: it still moves right, and has become blue",
 )
-_ = check("00-backwards", mirrored, rehearsal=True)
+check("00-backwards", mirrored, rehearsal=True)
 
 # %% [markdown]
 # ### Exercise 0.1 · Backwards
 #
-# *3 minutes, difficulty 1 of 3.* Now mend it. You should see the circle go back to where it came from, still red. Then run the check. If you are stuck, call for hints: there are three, and then the answer.
+# *3 minutes, difficulty 1 of 3.* Write it anew, right. You should then see the circle go back to where it came from, still red. Then run the check. If you are stuck, call for hints: there are three, and then the answer.
 
 
 # %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "00-backwards", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -148,13 +151,16 @@ def backwards(clip: torch.Tensor) -> torch.Tensor:
 
 
 # %% nbgrader={"grade": true, "grade_id": "00-backwards-check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-backwards = check("00-backwards", backwards)
+check("00-backwards", backwards)
 
 # %%
 # hint("00-backwards")  # take away the first # and run: three hints, one for each run, then the answer
 
 # %%
-show(backwards(batch.clips[0]), description="a red circle that moves back to the left")
+show(
+    working("00-backwards", backwards)(batch.clips[0]),
+    description="a red circle that moves back to the left",
+)
 
 # %% [markdown]
 # Every check in this course is itself tested: it accepts the answer, and it rejects at least three plausible wrong ones, like the one above. So when it says PASS, you may believe it.

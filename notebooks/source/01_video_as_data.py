@@ -51,12 +51,12 @@ OUTPUT.mkdir(parents=True, exist_ok=True)
 SPOKES = 8
 
 
-def wheel(angles: Tensor, size: int = 64) -> Tensor:
-    """Draw a wheel at each of the angles (T,), in radians, clockwise; returns a clip (T, 1, size, size)."""
+def wheel(angles: Tensor, size: int = 64, num_spokes: int = SPOKES) -> Tensor:
+    """Draw a wheel at each of the angles (T,), in radians, clockwise; returns (T, 1, size, size)."""
     grid = (torch.arange(size) + 0.5) / size * 2 - 1  # -1 to 1
     y, x = grid[:, None], grid[None, :]
     radius, angle = (x.square() + y.square()).sqrt(), torch.atan2(y, x)  # (size, size) each
-    spokes = 0.5 + 0.5 * torch.cos(SPOKES * (angle - angles[:, None, None]))  # (T, size, size)
+    spokes = 0.5 + 0.5 * torch.cos(num_spokes * (angle - angles[:, None, None]))  # (T, size, size)
     tyre = ((radius - 0.9).abs() < 0.07).float()
     return torch.maximum(spokes**4 * (radius < 0.85), tyre)[:, None]  # (T, 1, size, size)
 
@@ -139,25 +139,24 @@ print("reshaped to (C, T): channel 0 over time is", tiny.reshape(3, 2, 1, 1)[0].
 # %% [markdown]
 # `permute` gives 10 and 20, the first channel of both frames. `reshape` reads the numbers off in storage order and gives 10 and 11: red and green of the same instant, passed off as two instants.
 #
-# With shapes that differ, such a mistake sometimes crashes, and then you are lucky. When T equals C it never does. **Before you run the next cell: what will a clip of three frames look like if its T and C are exchanged by `reshape`, which here does nothing at all?**
+# With shapes that differ, such a mistake sometimes crashes, and then you are lucky. When T equals C it never does. **Before you run the next cell: we have three frames (T, C, H, W), want (C, T, H, W) and write `reshape(3, 3, 16, 16)`. Not one number moves. What will code that trusts the new layout see?**
 
 # %%
 yellow = sprites.sample(
     1, generator=budget.generator(2), combinations=[Combination("yellow", "cross", "right")]
 )
 three = yellow.clips[0, ::3]  # (T=3, C=3, H, W): time and colour have the same size
-swapped = three.permute(
-    1, 0, 2, 3
-)  # what a layout bug makes of it: each "frame" is one colour over time
+mistaken = three.reshape(3, 3, 16, 16)  # meant as (C, T, H, W); no number has moved
+swapped = mistaken.permute(1, 0, 2, 3)  # read as (C, T, H, W), and brought back to look at it
 
 strip(
-    {"as it is": three, "T and C exchanged": swapped},
+    {"as it is": three, "after the mistake": swapped},
     description=f"above: {yellow.captions[0]}; below: the same numbers with time taken for colour, coloured ghosts that stand still",
 )
 print("the shapes are equal:", three.shape == swapped.shape)
 
 # %% [markdown]
-# The lower row has three "frames", one for each colour channel, and inside each the three *instants* have become red, green and blue: ghosts. The shape is the same, and no error is raised. A network would train on it and learn nothing worth having, which is why the check of exercise 1.1 tries T = C.
+# The lower row has three "frames", one for each colour channel, and inside each the three *instants* have become red, green and blue: ghosts. (The third is faint, since yellow has little blue.) The shape is the same, and no error is raised. A network would train on it and learn nothing worth having, which is why the check of exercise 1.1 tries T = C.
 
 # %% [markdown]
 # ## 2. From a file and back
@@ -270,12 +269,12 @@ for speed in (0.2, 0.4, 0.6, 0.9, 1.0, 1.1):
     )
 
 # %% [markdown]
-# That is the formula. Does the *clip* agree? We can ask it, without using the formula: of all small turns, forwards and backwards, which one carries each frame into the next? Draw them all and take the best.
+# That is the formula. Does the *clip* agree? We take over one thing from the formula, that the smallest turn is the one that is seen. Which turn that is, we read off the pixels: draw the wheel turned by every small angle, forwards and backwards, and take the one that looks like the next frame.
 
 
 # %%
 def measured_speed(clip: Tensor, fps: float) -> float:
-    """Find the smallest turn that carries each frame of a wheel into the next; return turns per second."""
+    """Find the smallest turn that carries frame 0 (angle 0) into frame 1; return turns per second."""
     candidates = (
         torch.linspace(-0.5, 0.5, 201)[1:] / SPOKES
     )  # turns: half a spoke back to half a spoke on
@@ -283,7 +282,7 @@ def measured_speed(clip: Tensor, fps: float) -> float:
     return candidates[(pictures - clip[1]).square().mean(dim=(1, 2, 3)).argmin()].item() * fps
 
 
-speeds = [round(0.05 * k, 2) for k in range(37)]
+speeds = [round(0.053 * k, 3) for k in range(35)]
 measured = [measured_speed(turning(speed, fps=8, num_frames=2), fps=8) for speed in speeds]
 formula = [apparent_speed(speed, fps=8) for speed in speeds]
 curve(
@@ -300,7 +299,7 @@ curve(
 # The claim below compares the measurement with the formula everywhere except right at the edges of the saw, where both directions fit equally well.
 
 # %%
-edges = [abs(abs(seen) - 0.5) < 1e-6 for seen in formula]
+edges = [abs(abs(seen) - 0.5) < 0.01 for seen in formula]
 errors = [abs(m - f) for m, f, edge in zip(measured, formula, edges, strict=True) if not edge]
 claim(
     "The speed at which a wheel seems to turn follows from frame rate and spokes alone",
@@ -314,7 +313,7 @@ claim(
 # %% [markdown]
 # (The *baseline* in that line is the error of trusting your eyes, that is, of taking the speed seen for the true one.)
 #
-# Move the slider through the true speeds, and find the first at which the wheel stands still. **Which speed will it be at 8 frames per second? And which if the wheel had four spokes?**
+# Move the slider through the true speeds. Below the slider, a wheel with four spokes. **At which speed will that one stand still for the first time?**
 
 # %%
 explore(
@@ -323,6 +322,10 @@ explore(
     values=[0.1, 0.3, 0.45, 0.55, 0.7, 0.9, 1.0, 1.1, 1.3],
     description="a wheel that turns clockwise ever faster, and seems to slow down, stand still and turn backwards",
 )
+for speed in (0.9, 1.0, 1.9, 2.0):
+    print(
+        f"four spokes at {speed} turns per second seem to turn {apparent_speed(speed, fps=8, spokes=4):+.1f} times"
+    )
 
 # %% [markdown]
 # ## 4. What changes, and what it costs
@@ -369,7 +372,7 @@ print(
 )
 
 # %% [markdown]
-# ### A coder in three lines
+# ### A lossless coder
 #
 # A lossless coder has two parts. A *predictor* guesses each value from what the decoder already knows; what is stored is the guess's error, the *residual*. An *entropy coder* then spends few bits on frequent residuals and many on rare ones. The better the guess, the more residuals are zero, the fewer bits.
 #
@@ -390,6 +393,14 @@ def from_left(frame: Tensor) -> Tensor:
     return frame - guess  # wraps
 
 
+row = torch.tensor([10, 12, 12, 9], dtype=torch.uint8).reshape(1, 1, 4)
+print("a row:", row.flatten().tolist(), "its residual:", from_left(row).flatten().tolist())
+
+# %% [markdown]
+# The row's first value is guessed as 0, and 9 after 12 wraps to 253. With these two pieces, a clip can be coded in two ways: every frame for itself (codecs call that *intra*), or each as its difference from the frame before (*delta*).
+
+
+# %%
 def intra_coded(clip: Tensor) -> list[bytes]:
     """Code every frame of (T, C, H, W), uint8, for itself."""
     return [entropy_coded(from_left(frame)) for frame in clip]
@@ -485,7 +496,7 @@ curve(
 )
 
 # %% [markdown]
-# The delta coder wins only while next to nothing moves. A picture needs to shift by very little until the pixel *before* is a worse guess than the pixel to the *left*, and then it gets worse still. Two claims, each judged on the worst of three seeds:
+# Look for the place where the lines cross, and compare it with your guess. Beyond it, the pixel *before* is a worse guess than the pixel to the *left*, and it gets worse still. Two claims, each judged on the worst of three seeds:
 
 # %%
 claim(
@@ -562,7 +573,7 @@ print("\n".join(" ".join(f"{dx:3d}" for dx in row) for row in by_hand[..., 1].to
 # %% [markdown]
 # Every block says -3: the picture moves three pixels to the left when the camera moves three to the right. Loops in Python are slow, so from here on we use the package's version, which has been shown to give the same.
 #
-# How good is block matching? We filmed these clips ourselves, so we know the true velocity. A control keeps us honest: on frames in a random order there is nothing to find.
+# How good is block matching? We filmed these clips ourselves, so we know the true velocity. A control keeps us honest: with the frames in a random order, what is found should no longer be the camera's velocity. (For a camera that stands, the order does not matter, so the control counts speeds from 2 pixels per frame on.)
 
 
 # %%
@@ -668,7 +679,7 @@ claim(
 )
 
 # %% [markdown]
-# The saving is back, at every whole speed. And there is a spike: at half a pixel per frame the coder with motion is no better than the plain delta. Our search knows only whole pixels, and a picture shifted by half a pixel is a *blend* of its neighbours. That is why real codecs search in quarters of a pixel (H.264: Wiegand et al. 2003), and it is worth remembering: in chapter 06, too, a predictor will have to know motion to a fraction of a pixel.
+# The saving is back, at every whole speed. It costs more the faster the camera moves: at the edge a strip as wide as the speed comes into view, and no earlier frame holds it. And there is a spike: at half a pixel per frame the coder with motion is no better than the plain delta. Our search knows only whole pixels, and a picture shifted by half a pixel is a *blend* of its neighbours. That is why real codecs search in quarters of a pixel (H.264: Wiegand et al. 2003), and it is worth remembering: in chapter 06, too, a predictor will have to know motion to a fraction of a pixel.
 #
 # What does it do for your own clip? It is not a pan over a still photograph, unless you gave none: things deform, light changes, the sensor adds noise.
 
@@ -682,6 +693,8 @@ for name, coder in {
     print(f"{name:12} {bits_per_pixel(coder(own), own):5.1f} bits per pixel")
 
 # %% [markdown]
+# Little is saved, even on our own film: it moves by fractions of a pixel, zooms, and has been through a lossy mp4, whose errors no prediction foresees. What the best coders do beyond this is a long list. The principle stays: *predict, and store what the prediction missed*. It is also what the models of this course will do.
+#
 # ## 6. Break it
 #
 # Every method has a place where it fails, and it is better to know it. Limit the search to a radius of 2 pixels, and let the camera move by 6. **What will the displacements look like: all zero, all 2, or something else?**
@@ -768,7 +781,7 @@ def to_conv3d(clips: Tensor) -> Tensor:
 
 
 # %% nbgrader={"grade": true, "grade_id": "01-layout-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-to_conv3d = check("01-layout", to_conv3d)
+check("01-layout", to_conv3d)
 
 # %%
 # hint("01-layout")  # take away the first # and run: three hints, one for each run, then the answer
@@ -789,7 +802,7 @@ def seconds_that_fit(num_bytes: int, height: int, width: int, fps: float) -> flo
 
 
 # %% nbgrader={"grade": true, "grade_id": "01-memory-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-seconds_that_fit = check("01-memory", seconds_that_fit)
+check("01-memory", seconds_that_fit)
 
 # %%
 # hint("01-memory")  # take away the first # and run: three hints, one for each run, then the answer
@@ -797,7 +810,7 @@ seconds_that_fit = check("01-memory", seconds_that_fit)
 # %% [markdown]
 # ### Exercise 1.3 · Another frame rate
 #
-# *15 minutes, difficulty 2 of 3.* `subsample` could only drop every second or third frame. Write the general case: show a clip that was filmed at `fps` at `new_fps`, higher or lower. It must last as long as before, and each new frame is the old one that is on screen at that time: frame j is on screen from j / fps until (j + 1) / fps. No blending.
+# *15 minutes, difficulty 2 of 3.* `subsample` could only drop every second or third frame. Write the general case: show a clip that was filmed at `fps` at `new_fps`, higher or lower. It must last as long as before (round to the nearest whole number of frames), and each new frame is the old one that is on screen at that time: frame j is on screen from j / fps until (j + 1) / fps. No blending.
 
 
 # %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "01-resample", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -811,7 +824,7 @@ def resample(clip: Tensor, fps: float, new_fps: float) -> Tensor:
 
 
 # %% nbgrader={"grade": true, "grade_id": "01-resample-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-resample = check("01-resample", resample)
+check("01-resample", resample)
 
 # %%
 # hint("01-resample")  # take away the first # and run: three hints, one for each run, then the answer
@@ -831,7 +844,7 @@ def change(before: Tensor, after: Tensor) -> Tensor:
 
 
 # %% nbgrader={"grade": true, "grade_id": "01-change-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-change = check("01-change", change)
+check("01-change", change)
 
 # %%
 # hint("01-change")  # take away the first # and run: three hints, one for each run, then the answer
@@ -839,7 +852,7 @@ change = check("01-change", change)
 # %% [markdown]
 # ### Exercise 1.5 · Which way did it go?
 #
-# *25 minutes, difficulty 3 of 3.* Find the one displacement of a whole frame, (down, right), in whole pixels of at most `radius`, by trying them all. The check compares it with the true velocity: of photographs that were shifted by whole pixels (you must be exact), and of sprites that move by fractions of a pixel (you must be within one).
+# *25 minutes, difficulty 3 of 3.* Find the one displacement of a whole frame, (down, right), in whole pixels of at most `radius`, by trying them all. Frames are float, in [0, 1]. The check compares with the true velocity: of photographs that were shifted by whole pixels, some with noise (you must be exact), and of sprites that move by fractions of a pixel (each number may be off by 0.75).
 #
 # A warning from experience: if a window that leaves the frame is padded or wrapped around, small displacements get an unfair advantage, or large ones do. Compare only pixels that exist for *every* displacement.
 
@@ -861,7 +874,7 @@ def velocity(before: Tensor, after: Tensor, radius: int) -> tuple[int, int]:
 
 
 # %% nbgrader={"grade": true, "grade_id": "01-velocity-check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-velocity = check("01-velocity", velocity)
+check("01-velocity", velocity)
 
 # %%
 # hint("01-velocity")  # take away the first # and run: three hints, one for each run, then the answer

@@ -49,7 +49,7 @@ def outcome(exercise_id, body=None):
     if body is not None:
         indent = MARKED.search(source)[1]
         source = MARKED.sub(lambda _: textwrap.indent(body, indent) + "\n", source)
-    name = re.search(r"^(\w+) = check\(", checks[exercise_id], re.MULTILINE)[1]
+    name = re.search(r'^check\("[\w-]+", (\w+)\)$', checks[exercise_id], re.MULTILINE)[1]
     space = {}
     exec(compile(imports, "<imports>", "exec"), space)
     exec(compile(source, "<string>", "exec"), space)

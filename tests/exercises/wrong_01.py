@@ -125,6 +125,24 @@ return min(product(range(0, radius + 1), repeat=2), key=cost)""",
             "the picture moved by (-3, 0)",
         ),
         (
+            "wrapped round",
+            """def cost(d):
+    return (after - before.roll(d, dims=(1, 2))).abs().sum().item()
+return min(product(range(-radius, radius + 1), repeat=2), key=cost)""",
+            "none of them beyond the frame",
+        ),
+        (
+            "summed over the overlap alone",
+            """_, H, W = before.shape
+def cost(d):
+    dy, dx = d
+    new = after[:, max(dy, 0) : H + min(dy, 0), max(dx, 0) : W + min(dx, 0)]
+    old = before[:, max(-dy, 0) : H + min(-dy, 0), max(-dx, 0) : W + min(-dx, 0)]
+    return (new - old).abs().sum().item()
+return min(product(range(-radius, radius + 1), repeat=2), key=cost)""",
+            "over the same pixels for every displacement",
+        ),
+        (
             "radius left out",
             """_, H, W = before.shape
 inside = after[:, radius : H - radius, radius : W - radius]
