@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-START = ROOT / "workbook" / "00_start_here.ipynb"
+START = "workbook/00_start_here.ipynb"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,7 +92,8 @@ def _lab(options: argparse.Namespace) -> int:
     no_display = sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
-    command = [sys.executable, "-m", "jupyterlab", str(START), f"--ServerApp.root_dir={ROOT}", f"--port={options.port}"]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", f"--port={options.port}"]
+    command += [f"--LabApp.default_url=/lab/tree/{START}"]
     # Nothing is asked of the network: no news, no look for updates.
     command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     if options.no_browser or no_display:
