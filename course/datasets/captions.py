@@ -70,6 +70,8 @@ def parse(text: str) -> tuple[Combination, ...]:
     """
     motions = {phrase: motion for motion, phrase in PHRASES.items()}
     found = []
+    if not isinstance(text, str):
+        raise ValueError(f"caption: wanted a sentence, got {text!r:.60}")
     for clause in text.split(" while "):
         words = clause.split(maxsplit=3)
         if len(words) == 4 and words[0] == "a" and words[1] in COLOURS and words[2] in SHAPES and words[3] in motions:

@@ -21,7 +21,7 @@ from course.datasets.sprites import CLOCKWISE, ORBIT, PALETTE, SIZES, SPEEDS, WA
 VALID_BOUND = 0.07
 """Largest residual of a frame of a VALID clip, as a share of the sprite's energy."""
 MOTION_BOUND = 0.03
-"""Farthest that a sprite may be from its law's path, in frame sides."""
+"""Farthest that a sprite may be from its law's path, or a step from the path's step, in frame sides."""
 
 _SUBPIXELS = 8
 _MARGIN = 2  # pixels around the frame, so that the box around a sprite at the wall fits
@@ -62,7 +62,7 @@ class Verdict:
         caption_motion: the motion is the caption's, and the law is obeyed.
         caption: all three, in a clip that is valid and keeps its identity: CAPTION.
         residual: the worst frame's.
-        motion_error: farthest distance from the best law's path, in frame sides.
+        motion_error: farthest from the best law's path, or from its step between frames, in frame sides.
         combinations: colour, shape and motion as read, whether or not the clip is valid.
         reading: frame by frame.
     """
@@ -90,8 +90,10 @@ class Verdict:
 def judge(clips: Tensor, captions: Sequence[str] | None = None, *, config: SpriteConfig | None = None) -> Verdict:
     """Judge clips of one sprite.
 
+    In fewer than 8 frames a motion is hardly determined: other paths then pass for a slow law, too.
+
     Args:
-        clips: (B, T, 3, size, size), float32 in [0, 1]; size is 16, 32 or 64, T at least 3.
+        clips: (B, T, 3, size, size), float32 in [0, 1]; size is 16, 32 or 64, B at least 1, T at least 3.
         captions: what each clip was asked to show; None judges without words.
         config: whether the world has an occluder and a turn (its size and length are the clips' own).
 
@@ -102,9 +104,9 @@ def judge(clips: Tensor, captions: Sequence[str] | None = None, *, config: Sprit
         ValueError: for clips of another shape, or captions that are not one for each clip or not in the grammar.
     """
     sizes = expect(clips, "B T 3 H W", name="clips", H=SIZES, W=SIZES)
-    if sizes["H"] != sizes["W"] or sizes["T"] < 3:
-        raise ValueError(f"clips: wanted square frames and at least 3 of them, got {tuple(clips.shape)}")
-    if captions is not None and (isinstance(captions, str) or len(captions) != sizes["B"]):
+    if sizes["H"] != sizes["W"] or sizes["T"] < 3 or not sizes["B"]:
+        raise ValueError(f"clips: wanted at least 1, of at least 3 square frames, got {tuple(clips.shape)}")
+    if captions is not None and not (isinstance(captions, list | tuple) and len(captions) == sizes["B"]):
         raise ValueError(f"captions: wanted one for each of {sizes['B']} clips, got {captions!r:.80}")
     config = replace(config or SpriteConfig(), size=sizes["H"], num_frames=sizes["T"])
     reading = read(clips, config=config)
@@ -116,7 +118,7 @@ def judge(clips: Tensor, captions: Sequence[str] | None = None, *, config: Sprit
     obeyed = error <= MOTION_BOUND
     triples = torch.stack([colour, shape, motion], dim=1).tolist()
     found = [Combination(COLOURS[c], SHAPES[s], MOTIONS[m]) for c, s, m in triples]
-    asked = [parse(text)[0] for text in captions] if captions is not None else None
+    asked = [_one_sprite(text) for text in captions] if captions is not None else None
     right_colour = right_shape = right_motion = right = None
     may_stand = torch.zeros_like(obeyed)
     if asked is not None:
@@ -139,6 +141,13 @@ def judge(clips: Tensor, captions: Sequence[str] | None = None, *, config: Sprit
         combinations=found,
         reading=reading,
     )
+
+
+def _one_sprite(text: str) -> Combination:
+    told = parse(text)
+    if len(told) != 1:
+        raise ValueError(f"captions: wanted one sprite each, got {text!r}")
+    return told[0]
 
 
 def coverage(verdict: Verdict, combinations: Iterable[Combination]) -> float:
@@ -272,8 +281,9 @@ def _most_common(index: Tensor, weight: Tensor) -> Tensor:
 def _law_of_motion(reading: Reading, config: SpriteConfig) -> tuple[Tensor, Tensor]:
     """Fit every law to the positions that were read; return the best law and its error.
 
-    Returns the index of the motion (B,) and the farthest distance from its path (B,), in frame sides. A frame in which
-    the sprite is not seen counts if the path says that it should be.
+    Returns the index of the motion (B,) and its error (B,): the farthest that the sprite is from the path, or that a
+    step between two frames is from the path's step, in frame sides. A frame in which the sprite is not seen counts if
+    the path says that it should be.
     """
     seen = reading.position / config.size  # (B, T, 2)
     weight = reading.visible.float()  # (B, T)
@@ -291,13 +301,14 @@ def _law_of_motion(reading: Reading, config: SpriteConfig) -> tuple[Tensor, Tens
                     sprites.straight_steps(torch.tensor([motion]), torch.tensor([turn]), T, config.turn_frame)[0],
                 )
             far = torch.linalg.vector_norm(seen - path, dim=2) * weight
-            if config.occluder:  # not seen, although the path lies in full view
-                far += (path[..., 1] <= sprites.OCCLUDER - sprites.RADIUS).float() * (1 - weight)
+            if config.occluder:  # not seen, although the path says that half of it is in view
+                far += (path[..., 1] <= sprites.OCCLUDER).float() * (1 - weight)
             if straight:  # "right" from the wall is not "left" that bounces at once: the first step goes the named way
                 astray = ((path[:, 1] - path[:, 0]) * sprites.DIRECTIONS[motion]).sum(dim=1) <= 0
                 far += astray[:, None]
+            stumble = torch.linalg.vector_norm((seen - path).diff(dim=1), dim=2) * weight[:, 1:] * weight[:, :-1]
             motions.append(motion)
-            errors.append(far.amax(dim=1))
+            errors.append(torch.maximum(far.amax(dim=1), stumble.amax(dim=1)))
     error, best = torch.stack(errors, dim=1).min(dim=1)
     return torch.tensor(motions)[best], error
 

@@ -38,7 +38,7 @@ class RNNCell(nn.Module):
 
 
 class GRUCell(RNNCell):
-    """One step of a gated recurrent unit (Cho et al. 2014, arXiv 1406.1078); the reset gate stands where PyTorch has it."""
+    """One step of a gated recurrent unit (Cho et al. 2014, arXiv 1406.1078); the reset gate is PyTorch's."""
 
     num_gates = 3
 
