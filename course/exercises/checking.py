@@ -10,9 +10,13 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from importlib import import_module
+from numbers import Real
 from pathlib import Path
+from types import FunctionType
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -75,21 +79,57 @@ def find(exercise_id: str) -> Exercise:
 
 def examine(exercise: Exercise, answer: object) -> Outcome:
     """Test an answer; whatever it does, the outcome is one line and no error escapes."""
+    if answer is ...:
+        return Outcome("TO DO", f"TO DO  {exercise.id}")
     try:
-        if answer is ...:
-            raise NotImplementedError
         with torch.random.fork_rng(devices=[]):  # an answer's own randomness is the same at every call
             torch.manual_seed(0)
-            exercise.test(answer)
-    except NotImplementedError as error:
-        wanted = f": {error}" if str(error) else ""
-        return Outcome("TO DO", f"TO DO  {exercise.id}{wanted}")
+            exercise.test(_guarded(answer))
     except WrongAnswerError as error:
-        return Outcome("FAIL", f"FAIL   {exercise.id}: {error}")
-    except Exception as error:
-        message = " ".join(str(error).split())[:200] or "no message"
-        return Outcome("FAIL", f"FAIL   {exercise.id}: it stopped with {type(error).__name__}: {message}{_line(error)}")
+        return Outcome("FAIL", f"FAIL   {exercise.id}: {_one_line(error)}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        message = _one_line(error)
+        if isinstance(error, NotImplementedError) and _is_stub(error):
+            return Outcome("TO DO", f"TO DO  {exercise.id}{message and ': '}{message}")
+        message = f"{type(error).__name__}: {message[:200] or 'no message'}"
+        return Outcome("FAIL", f"FAIL   {exercise.id}: it stopped with {message}{_line(error)}")
     return Outcome("PASS", f"PASS   {exercise.id}: {exercise.praise}")
+
+
+def _guarded(answer: object) -> object:
+    """Wrap a function so that it may not change the tensors that it is given."""
+    if not isinstance(answer, FunctionType):
+        return answer
+
+    @wraps(answer)
+    def call(*given: object) -> object:
+        kept = [value.clone() if isinstance(value, Tensor) else value for value in given]
+        result = answer(*given)
+        for value, before in zip(given, kept, strict=True):
+            if isinstance(value, Tensor) and not (value.shape == before.shape and torch.equal(value, before)):
+                raise WrongAnswerError(
+                    "what was given has been changed: compute something new and leave the inputs as they are"
+                )
+        return result
+
+    return call
+
+
+def _is_stub(error: BaseException) -> bool:
+    """Tell the stub's own NotImplementedError from one of PyTorch's, which stops for other reasons."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return "NotImplementedError" in trace.tb_frame.f_code.co_names
+
+
+def _one_line(error: BaseException) -> str:
+    try:
+        return " ".join(str(error).split())
+    except Exception:  # an error's own text may be broken, too
+        return ""
 
 
 def check(exercise_id: str, answer: object, *, rehearsal: bool = False) -> None:
@@ -173,6 +213,8 @@ def same(
     if got.shape != wanted.shape:
         raise WrongAnswerError(f"{what} has shape {tuple(got.shape)}, wanted {tuple(wanted.shape)}.{_look(look)}")
     if got.dtype != wanted.dtype:
+        if _close(got, wanted, tolerance):
+            raise WrongAnswerError(f"{what} has the right values, but is of type {got.dtype}, wanted {wanted.dtype}.")
         raise WrongAnswerError(f"{what} is of type {got.dtype}, wanted {wanted.dtype}.{_look(look)}")
     if not _close(got, wanted, tolerance):
         differs = ~torch.isclose(got.double(), wanted.double(), rtol=tolerance, atol=tolerance)
@@ -194,9 +236,9 @@ def close(
     tolerance: float = 1e-4,
 ) -> None:
     """Raise ``WrongAnswerError`` unless a number (or a tensor of one value) is as wanted; as ``same``, for numbers."""
-    if isinstance(got, Tensor) and got.numel() == 1:
+    if (isinstance(got, Tensor) and got.numel() == 1) or (isinstance(got, np.generic | np.ndarray) and got.size == 1):
         got = got.item()
-    if isinstance(got, bool) or not isinstance(got, int | float):
+    if isinstance(got, bool) or not isinstance(got, Real):
         raise WrongAnswerError(f"{what} is {_kind(got)}, wanted a number.{_look(look)}")
     usual = {words: torch.tensor(float(value), dtype=torch.float64) for words, value in (usual or {}).items()}
     number, target = (torch.tensor(float(value), dtype=torch.float64) for value in (got, wanted))
@@ -227,7 +269,7 @@ def _look(look: str) -> str:
     return f" {look[:1].upper()}{look[1:]}{'' if look.endswith('?') else '.'}" if look else ""
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """Say in which line of the learner's cell an error arose, if it did there."""
     trace, number = error.__traceback__, None
     while trace is not None:

@@ -19,7 +19,7 @@ from course.exercises import checking
 
 HERE = Path(__file__).parent
 SOURCES = sorted(checking.NOTEBOOKS.glob("source/[0-9][0-9]_*.py"))
-MARKED = re.compile(r"^( *)# BEGIN SOLUTION: (.+)\n(.*?)^ *# END SOLUTION\n?", re.MULTILINE | re.DOTALL)
+MARKED = re.compile(r"^( *)# BEGIN SOLUTION: ([^\n]+)\n(.*?)^ *# END SOLUTION\n?", re.MULTILINE | re.DOTALL)
 
 
 def chapter(path):

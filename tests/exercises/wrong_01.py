@@ -24,6 +24,7 @@ WRONG = {
         ("one channel", "return num_bytes / (height * width * 4 * fps)", "three colours were forgotten"),
         ("frames", "return num_bytes / (3 * height * width * 4)", "these are frames"),
         ("upside down", "return 3 * height * width * 4 * fps / num_bytes", "this is upside down"),
+        ("a number by heart", "return 5.7535", "for 1 GiB of 480 x 640"),
         ("bits", "return 8 * num_bytes / (3 * height * width * 4 * fps)", "write down the units"),
         ("text", "return 'about five'", "wanted a number"),
     ],
@@ -32,6 +33,12 @@ WRONG = {
             "stretched to the last frame",
             "n = round(len(clip) / fps * new_fps)\nreturn clip[torch.linspace(0, len(clip) - 1, n).round().long()]",
             "divide by fps, not by T - 1",
+        ),
+        (
+            "frames rounded up",
+            "n = -int(-(len(clip) / fps * new_fps - 1e-6) // 1)\n"
+            "return clip[(torch.arange(n) / new_fps * fps + 1e-6).long().clamp(max=len(clip) - 1)]",
+            "must last as long as before",
         ),
         ("a stride, rounded down", "return clip[:: max(1, int(fps // new_fps))]", "must last as long as before"),
         (
@@ -79,7 +86,7 @@ WRONG = {
         (
             "changes the input",
             "before -= after\nreturn before.int().abs()",
-            "the frame that was given has been changed",
+            "what was given has been changed",
         ),
     ],
     "01-velocity": [
@@ -122,8 +129,19 @@ def cost(d):
     y, x = radius - d[0], radius - d[1]
     return (inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
 return min(product(range(0, radius + 1), repeat=2), key=cost)""",
-            "the picture moved by (-3, 0)",
+            "the picture moved by",
         ),
+        (
+            "the farthest left out",
+            """_, H, W = before.shape
+inside = after[:, radius : H - radius, radius : W - radius]
+def cost(d):
+    y, x = radius - d[0], radius - d[1]
+    return (inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
+return min(product(range(-radius, radius), repeat=2), key=cost)""",
+            "the picture moved by (6, 6)",
+        ),
+        ("three numbers", "return 2, 1, 0", "wanted two whole numbers"),
         (
             "wrapped round",
             """def cost(d):

@@ -39,6 +39,16 @@ WRONG = {
             "the largest value that occurs",
         ),
         (
+            "largest value of the prediction",
+            "return (10 * torch.log10(prediction.max() ** 2 / (prediction - target).square().mean())).item()",
+            "wanted",
+        ),
+        (
+            "variance for the mean square",
+            "return (10 * torch.log10(peak**2 / (prediction - target).var(correction=0))).item()",
+            "wanted",
+        ),
+        (
             "natural logarithm",
             "return (10 * torch.log(peak**2 / (prediction - target).square().mean())).item()",
             "base 10",
@@ -65,6 +75,11 @@ WRONG = {
         ),
     ],
     "02-ssim": [
+        (
+            "one constant for both",
+            SSIM.format(**RIGHT | {"constants": "0.01**2, 0.01**2"}),
+            "both constants are the same",
+        ),
         ("no constants", SSIM.format(**RIGHT | {"constants": "0, 0"}), "the constants are missing"),
         ("constants not squared", SSIM.format(**RIGHT | {"constants": "0.01, 0.03"}), "must be squared"),
         (
@@ -113,6 +128,11 @@ WRONG = {
             FRECHET.format(result="means.sqrt() + traces - 2 * cross"),
             "the distance of the means is not squared",
         ),
+        (
+            "zero for equal means",
+            "if torch.allclose(mean1, mean2):\n    return 0.0\n" + FRECHET.format(result="means + traces - 2 * cross"),
+            "the covariances differ",
+        ),
         ("without the means", FRECHET.format(result="traces - 2 * cross"), "the means are missing"),
         ("factor 2 missing", FRECHET.format(result="means + traces - cross"), "the factor of 2"),
         (
@@ -127,7 +147,7 @@ WRONG = {
         ("black", "return torch.zeros_like(clips)", "SSIM noticed"),
         ("noise", "return torch.rand(clips.shape)", "SSIM noticed"),
         ("too little blur", "return calibration.blurred(clips, 0.78)", "the judge still accepts"),
-        ("the input changed", "clips[:, 0] = 0\nreturn clips", "work on a copy"),
+        ("the input changed", "clips[:, 0] = 0\nreturn clips", "what was given has been changed"),
         ("out of range", "return clips + 0.5", "wanted values in [0, 1]"),
         ("cut", "return clips[:, :4]", "wanted (B, T, C, H, W)"),
     ],
