@@ -19,10 +19,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A mistake in the arguments, or in a file that they name, is one line on stderr and exit code 2.
     """
+    for stream in (sys.stdout, sys.stderr):  # a console that lacks a letter shows its number instead of stopping
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        return options.run(options) or 0
+        code = options.run(options) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
@@ -133,7 +141,12 @@ def _render(options: argparse.Namespace) -> int:
 
     generator = budget.generator(options.seed)
     config = sprites.SpriteConfig(size=options.size, num_frames=options.frames)
-    wanted = [captions.parse(text)[0] for text in options.captions]
+    told = [captions.parse(text) for text in options.captions]
+    if any(len(sprites_told) > 1 for sprites_told in told):
+        raise ValueError("render: wanted captions of one sprite each; each gets a clip of its own")
+    wanted = [sprite for (sprite,) in told]
+    if options.frames > 10_000:
+        raise ValueError(f"--frames: wanted at most 10000, got {options.frames}")
     if not wanted:
         wanted = sprites.sample(8, generator=generator, config=config).state.combinations()
     state = sprites.sample_state(wanted, generator=generator, config=config)

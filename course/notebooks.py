@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
@@ -85,9 +86,13 @@ def update(
 
 
 def chapters(folder: Path = NOTEBOOKS) -> list[Path]:
-    """Return the notebook of every chapter in reading order, also of those that exist as text only so far."""
-    texts = (folder / f"{text.stem}.ipynb" for text in folder.glob("source/[0-9][0-9]_*.py"))
-    return sorted({*folder.glob("[0-9][0-9]_*.ipynb"), *texts})
+    """Return the notebook of every chapter in reading order, also of those that exist as text only so far.
+
+    A copy beside a chapter, which has no text of its own, is none.
+    """
+    texts = {folder / f"{text.stem}.ipynb" for text in folder.glob("source/[0-9][0-9]_*.py")}
+    numbers = {path.name[:2] for path in texts}
+    return sorted({*texts, *(path for path in folder.glob("[0-9][0-9]_*.ipynb") if path.name[:2] not in numbers)})
 
 
 def text_of(path: Path) -> Path:
@@ -96,10 +101,17 @@ def text_of(path: Path) -> Path:
 
 
 def read(path: Path) -> "NotebookNode":
-    """Read a notebook."""
+    """Read a notebook.
+
+    Raises:
+        ValueError: with the path, if it is not one.
+    """
     import nbformat
 
-    return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+    try:
+        return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, nbformat.ValidationError) as error:
+        raise ValueError(f"{path}: not a notebook: {str(error).splitlines()[0]}") from None
 
 
 # Pairing
@@ -288,12 +300,14 @@ def _save(path: Path, notebook: "NotebookNode") -> bool:
 
 def write(path: Path, text: str) -> bool:
     """Write a file in one piece, never half of it; return whether it changed."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
+    path = Path(os.path.realpath(path))  # a link stays a link
+    if path.exists() and path.read_bytes() == text.encode("utf-8"):
         return False
     path.parent.mkdir(exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    part.replace(path)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        part = Path(folder) / path.name
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(path)
     return True
 
 

@@ -70,7 +70,12 @@ class Task:
 
 def tasks(folder: Path = NOTEBOOKS) -> list[Task]:
     """Return the exercises of all chapters, in reading order."""
-    return [task for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")) for task in tasks_of(path)]
+    texts = {text.stem for text in folder.glob("source/[0-9][0-9]_*.py")}
+    numbers = {stem[:2] for stem in texts}
+    paths = (
+        path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")) if path.stem in texts or path.name[:2] not in numbers
+    )
+    return [task for path in paths for task in tasks_of(path)]
 
 
 def tasks_of(path: Path) -> list[Task]:
@@ -83,8 +88,11 @@ def tasks_of(path: Path) -> list[Task]:
         ValueError: naming notebook and cell, if an exercise has no heading of its own, no minutes and difficulty, or
             no check with points; if a check has no exercise; or if an id is unfit or used twice.
     """
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    grading = [cell["metadata"].get("nbgrader", {}) for cell in cells]
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        grading = [cell["metadata"].get("nbgrader", {}) for cell in cells]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError(f"{path}: not a notebook") from None
     points = {grade["grade_id"]: grade["points"] for grade in grading if grade.get("grade") and "points" in grade}
     chapter, heading, facts, found = path.stem, None, None, {}
     for number, (cell, grade) in enumerate(zip(cells, grading, strict=True), start=1):

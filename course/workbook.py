@@ -193,15 +193,16 @@ def _beside(path: Path, new: list[str], handed_out: dict[str, list[str]]) -> Pat
 
 def _prints(cells: Iterable[dict]) -> list[str]:
     """Return a fingerprint of the text of each cell; empty ones, which JupyterLab adds at the end, do not count."""
-    filled = ((cell["cell_type"], "".join(cell["source"])) for cell in cells)
-    return [notebooks.fingerprint((kind, source))[:16] for kind, source in filled if source.strip()]
+    filled = [cell for cell in cells if "".join(cell["source"]).strip() or cell.get("attachments")]
+    contents = ((cell["cell_type"], "".join(cell["source"]), *sorted(cell.get("attachments") or ())) for cell in filled)
+    return [notebooks.fingerprint(content)[:16] for content in contents]
 
 
 def _prints_of(path: Path) -> list[str]:
     """Return the fingerprints of a file; one that cannot be read may be a learner's work, and equals no edition."""
     try:
         return _prints(json.loads(path.read_text(encoding="utf-8"))["cells"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ["unreadable"]
 
 
@@ -231,6 +232,11 @@ def _read_manifest(folder: Path) -> dict[str, list[str]]:
     """Return what was handed out; without a record of it, every file counts as a learner's work."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
-    return manifest if isinstance(manifest, dict) else {}
+    entries = manifest.items() if isinstance(manifest, dict) else ()
+    return {
+        name: prints
+        for name, prints in entries
+        if isinstance(prints, list) and all(isinstance(entry, str) for entry in prints)
+    }

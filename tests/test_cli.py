@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -15,7 +17,16 @@ def test_render_writes_what_the_captions_say(tmp_path, capsys):
     assert probe(path).fps == 10
 
 
-@pytest.mark.parametrize("arguments", [["a pink circle moves left"], ["--size", "20"], ["--fps", "0"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["a pink circle moves left"],
+        ["a red circle moves left while a blue square moves up"],
+        ["--size", "20"],
+        ["--fps", "0"],
+        ["--frames", "100000000"],
+    ],
+)
 def test_a_mistake_is_one_line_and_exit_code_2(arguments, tmp_path, capsys):
     assert cli.main(["render", str(tmp_path / "x.gif"), *arguments]) == 2
     error = capsys.readouterr().err
@@ -62,3 +73,12 @@ def test_lab_checks_the_machine_then_opens_the_workbook(monkeypatch, capsys):
     assert "--no-browser" in calls[1]
     assert "--port=8899" in calls[1]
     assert "address" in capsys.readouterr().out
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    command = [sys.executable, "-m", "course", "progress", "--export", "json"]
+    process = subprocess.Popen(command, cwd=cli.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    with process.stderr as errors:
+        assert errors.read() == b""
+    assert process.wait() == 0

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -404,3 +405,34 @@ def test_a_chapter_is_in_order(path):
 def test_the_table_in_the_readme_is_fresh():
     readme = notebooks.README.read_text(encoding="utf-8")
     assert notebooks.with_results(readme) == readme, "the table of results is stale: run make notebooks"
+
+
+def test_a_copy_beside_a_chapter_does_not_take_its_place(tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "07_demo.py").write_text(TEXT)
+    for name in ("07_demo.ipynb", "07_demo-Copy1.ipynb", "08_other.ipynb"):
+        (tmp_path / name).write_text("{}")
+    assert [path.name for path in notebooks.chapters(tmp_path)] == ["07_demo.ipynb", "08_other.ipynb"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", "[" * 100_000, '{"cells": [{}], "nbformat": 4}'])
+def test_what_is_no_notebook_is_named(text, tmp_path):
+    path = tmp_path / "07_demo.ipynb"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="not a notebook") as error:
+        notebooks.read(path)
+    assert str(path) in str(error.value)
+
+
+def test_writing_keeps_links_and_survives_company(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"\xff is no text")
+    link.symlink_to(target)
+    assert notebooks.write(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert not notebooks.write(link, "new")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: notebooks.write(target, f"{number:06}" * 1000), range(64)))
+    assert len({target.read_text()[i : i + 6] for i in range(0, 6000, 6)}) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "target"]

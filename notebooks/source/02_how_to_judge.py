@@ -518,7 +518,31 @@ curve(
 #
 # ## 6. Break it
 #
-# The judge has a weakness, and you should know it before you trust it. It knows *this* world. Show it a clip from outside, two sprites at once or a digit, and it says "not VALID", which is right for our purpose and useless for yours. And it judges one clip at a time: without words, a generator that always draws the same perfect clip passes every test. **Which of the numbers below would give such a generator away?**
+# The judge has a weakness, and you should know it before you trust it. It knows *this* world. Show it a clip from outside, two sprites at once or a digit, and it says "not VALID", which is right for our purpose and useless for yours. And its bound lets small faults pass. Here are some, each in 200 clips that are perfect otherwise. **Which of them would you have noticed?**
+
+# %%
+generator = budget.generator(4)
+config = SpriteConfig(second_sprite=True)
+pairs = sprites.sample(200, generator=generator, config=config)
+alone = sprites.render(pairs.state, config=SpriteConfig())
+trail = torch.cat([alone[:, :1], (alone[:, 1:] + 0.3 * alone[:, :-1]).clamp(0, 1)], dim=1)
+faults = {
+    "dimmed by a fifth": 0.8 * alone,
+    "a ghost of a second sprite": 0.85 * alone + 0.15 * pairs.clips,
+    "a trail behind it": trail,
+    "blurred by half a pixel": calibration.blurred(alone, 0.5),
+}
+
+for name, clips in faults.items():
+    print(f"{name:28} VALID {judge.judge(clips).rates()['valid']:.0%}")
+show(
+    {name: clips[5] for name, clips in faults.items()}, description="four clips with small faults"
+)
+
+# %% [markdown]
+# VALID means "a sprite, beyond doubt", not "without a flaw". Whoever wants to measure flaws looks at the residual itself, which tells these apart.
+#
+# A third weakness: the judge looks at one clip at a time. Without words, a generator that always draws the same perfect clip passes every test. **Which of the numbers below would give such a generator away?**
 
 # %%
 one = truth.clips[:1].expand(200, -1, -1, -1, -1).contiguous()
