@@ -2,12 +2,14 @@
 
 Each module has one job, and imports run one way, from left to right (``tests/test_architecture.py`` walks them)::
 
-    clips, budget -> video -> datasets -> evaluation -> display -> progress -> exercises -> notebooks -> workbook -> cli
+    clips, budget -> video -> datasets -> layers -> evaluation -> display
+        -> progress -> exercises -> notebooks -> workbook -> cli
 
 clips       the (B, T, C, H, W) convention: check, convert, resize, tile
 budget      smoke or full: how much work a run may do; seeds, threads, CPU time
 video       video files to clips and back
 datasets    sprites with their state and captions, handwritten digits, photographs, folders of video files
+layers      recurrent cells; attention, positions and convolution follow with their chapters
 evaluation  frame metrics, sets of clips compared, trivial baselines, the judge, claims
 display     clips, strips, figures and widgets in a notebook
 progress    which exercises a learner has passed

@@ -129,14 +129,19 @@ def read_clip(
     for name, value in {"duration": duration, "num_frames": num_frames, "fps": fps}.items():
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"{name}: wanted more than 0, got {value}")
+    whole = (size, size) if isinstance(size, int) else size
+    if whole is not None and not (
+        isinstance(whole, tuple | list)
+        and len(whole) == 2
+        and all(isinstance(side, int) and side > 0 for side in whole)
+    ):
+        raise ValueError(f"size: wanted a whole number or (height, width), each at least 1, got {size!r:.60}")
     problems: list[str] = []
     frames: list[Tensor] = []
     with _open(path) as file:
         source = _inspect(path, file)
         info = source.info
-        height, width = (size, size) if isinstance(size, int) else size or (info.height, info.width)
-        if height < 1 or width < 1:
-            raise ValueError(f"size: wanted (height, width), each at least 1, got {(height, width)}")
+        height, width = whole or (info.height, info.width)
         remaining = math.inf if info.duration is None else max(0, info.duration - start)
         expected = min(num_frames or math.inf, min(duration or math.inf, remaining) * (fps or info.fps))
         most = max_bytes // (3 * height * width * torch.float32.itemsize)
@@ -192,6 +197,7 @@ def write_clip(path: str | os.PathLike, clip: Tensor, fps: float) -> None:
         raise ValueError(f"clip: wanted at least one frame and one pixel, got {tuple(clip.shape)}")
     if path.exists() and not path.is_file():
         raise OSError(f"{path}: exists and is not a file")
+    target = Path(os.path.realpath(path))  # a link stays a link
 
     frames = to_uint8(clip).expand(-1, 3, -1, -1).permute(0, 2, 3, 1).cpu().numpy()  # (T, H, W, 3)
     rate = Fraction(float(fps)).limit_denominator(1001)  # 23.976... is 24000/1001
@@ -209,7 +215,7 @@ def write_clip(path: str | os.PathLike, clip: Tensor, fps: float) -> None:
         _, H, W, _ = frames.shape
         frames = np.pad(frames, ((0, 0), (0, H % 2), (0, W % 2), (0, 0)), mode="edge")
     try:
-        folder = tempfile.TemporaryDirectory(prefix=".clip-", dir=path.parent)
+        folder = tempfile.TemporaryDirectory(prefix=".clip-", dir=target.parent)
     except OSError as error:
         raise OSError(error.errno, f"cannot write in this folder: {error.strerror}", str(path)) from None
     with folder as name, tempfile.TemporaryFile("w+", errors="replace") as log:
@@ -233,7 +239,7 @@ def write_clip(path: str | os.PathLike, clip: Tensor, fps: float) -> None:
             log.seek(0)
             reasons = [match[1] for line in log if (match := FAILURE.match(line))]
             raise OSError(f"{path}: could not be written: {reasons[0] if reasons else 'ffmpeg was stopped'}")
-        part.replace(path)
+        part.replace(target)
 
 
 @dataclass(frozen=True)

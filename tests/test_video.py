@@ -386,7 +386,10 @@ def test_a_file_longer_than_it_says_does_not_fill_the_memory(media: Path) -> Non
         ({"duration": 0}, "duration: wanted more than 0, got 0"),
         ({"num_frames": 0}, "num_frames: wanted more than 0, got 0"),
         ({"fps": float("inf")}, "fps: wanted more than 0, got inf"),
-        ({"size": 0}, r"size: wanted \(height, width\), .* got \(0, 0\)"),
+        ({"size": 0}, r"size: wanted a whole number or \(height, width\), each at least 1, got 0"),
+        ({"size": (8, 0)}, r"got \(8, 0\)"),
+        ({"size": 1.5}, "got 1.5"),
+        ({"size": "8"}, "got '8'"),
         ({"size": 10**5}, "at most 0 frames of 100000 x 100000"),
         ({"start": 2}, "keys.mp4: no frame begins at 2 s: it lasts 2 s"),
     ],
@@ -612,3 +615,12 @@ def test_an_interrupted_read_ends_ffmpeg(media: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch, "frombuffer", interrupted)
     with pytest.raises(KeyboardInterrupt):
         read_clip(media / "keys.mp4")
+
+
+def test_a_link_stays_a_link(tmp_path):
+    target, link = tmp_path / "target.gif", tmp_path / "link.gif"
+    write_clip(target, torch.zeros(2, 3, 4, 4), 5)
+    link.symlink_to(target)
+    write_clip(link, torch.ones(3, 3, 4, 4), 5)
+    assert link.is_symlink()
+    assert len(read_clip(target)) == 3

@@ -534,13 +534,17 @@ faults = {
 }
 
 for name, clips in faults.items():
-    print(f"{name:28} VALID {judge.judge(clips).rates()['valid']:.0%}")
+    verdict = judge.judge(clips)
+    share, middle = verdict.rates()["valid"], verdict.residual.median()
+    print(
+        f"{name:28} VALID {share:4.0%}, median residual {middle:.3f} (bound {judge.VALID_BOUND})"
+    )
 show(
     {name: clips[5] for name, clips in faults.items()}, description="four clips with small faults"
 )
 
 # %% [markdown]
-# VALID means "a sprite, beyond doubt", not "without a flaw". Whoever wants to measure flaws looks at the residual itself, which tells these apart.
+# VALID means "a sprite, beyond doubt", not "without a flaw". Whoever wants to measure flaws looks at the residual itself: without a fault it is all but zero.
 #
 # A third weakness: the judge looks at one clip at a time. Without words, a generator that always draws the same perfect clip passes every test. **Which of the numbers below would give such a generator away?**
 
