@@ -45,7 +45,15 @@ def resample(clip: Tensor, fps: float, new_fps: float) -> Tensor:
 
 
 def _resampling(answer: object) -> None:
-    for T, fps, new_fps in ((12, 12, 6), (12, 12, 4), (15, 30, 24), (12, 6, 12), (20, 7.5, 5), (24, 24, 23.976)):
+    for T, fps, new_fps in (
+        (12, 12, 6),
+        (12, 12, 4),
+        (15, 30, 24),
+        (12, 6, 12),
+        (20, 7.5, 5),
+        (10, 7.5, 5),
+        (24, 24, 23.976),
+    ):
         clip = (torch.arange(T, dtype=torch.float32) / T).reshape(T, 1, 1, 1).expand(T, 3, 2, 2).contiguous()
         wanted = resample(clip, fps, new_fps)
         times = torch.arange(len(wanted)) / new_fps
@@ -133,14 +141,16 @@ def _two_whole_numbers(got: object) -> tuple[int, int]:
 
 
 def _velocity(answer: object) -> None:
-    # Noise, a larger radius and frames that are not square find out searches that wrap round the border, favour some
-    # displacements, leave out the farthest or take H for W.
-    cases = [((2, 1), 4, 0.0), ((-3, 0), 4, 0.0), ((0, 0), 4, 0.0)]
-    cases += [(step, 6, 0.15) for step in ((6, 6), (-6, 6), (0, 0), (1, -2), (6, 0), (0, -6))]
-    for wanted, radius, noise in cases:
+    # Noise, a larger radius, one colour alone and frames that are not square find out searches that wrap round the
+    # border, favour some displacements, leave out the farthest, look at one channel or take H for W.
+    cases = [((2, 1), 4, 0.0, (0, 0, 1)), ((-3, 0), 4, 0.0, (1, 0, 0)), ((0, 0), 4, 0.0, (1, 1, 1))]
+    cases += [(step, 6, 0.15, (1, 1, 1)) for step in ((6, 6), (-6, 6), (0, 0), (1, -2), (6, 0), (0, -6))]
+    for number, (wanted, radius, noise, colour) in enumerate(cases):
         dy, dx = wanted
         film = photos.pan_and_zoom(photos.load_photo("china"), num_frames=2, size=36, velocity=(-dy, -dx))
-        film = (film + noise * torch.randn(film.shape, generator=budget.generator(2))).clamp(0, 1)[..., :32, :]
+        film = (film + noise * torch.randn(film.shape, generator=budget.generator(2))).clamp(0, 1)
+        film = film * torch.tensor(colour).reshape(3, 1, 1)
+        film = film[..., :32, :] if number % 2 else film[..., :32]
         got = _two_whole_numbers(answer(film[0], film[1], radius))
         if got == wanted:
             continue

@@ -1,5 +1,20 @@
 """Plausible wrong answers to the exercises of chapter 01: name, body, and words that the check's line must hold."""
 
+SEARCH = """{sizes}
+new = after[:, radius : H - radius, radius : W - radius]
+def cost(d):
+    y, x = {y}, {x}
+    old = before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]
+    return ({total}).item()
+return min(product({reach}, repeat=2), key=cost)"""
+WINDOW = {
+    "sizes": "_, H, W = before.shape",
+    "y": "radius - d[0]",
+    "x": "radius - d[1]",
+    "total": "(new - old).abs().sum()",
+    "reach": "range(-radius, radius + 1)",
+}
+
 WRONG = {
     "01-layout": [
         ("unchanged", "return clips", "nothing was moved"),
@@ -25,6 +40,7 @@ WRONG = {
         ("frames", "return num_bytes / (3 * height * width * 4)", "these are frames"),
         ("upside down", "return 3 * height * width * 4 * fps / num_bytes", "this is upside down"),
         ("a number by heart", "return 5.7535", "for 1 GiB of 480 x 640"),
+        ("a fixed rate", "return num_bytes / (3 * height * width * 4 * 30)", "at 24 frames per second"),
         ("bits", "return 8 * num_bytes / (3 * height * width * 4 * fps)", "write down the units"),
         ("text", "return 'about five'", "wanted a number"),
     ],
@@ -64,6 +80,19 @@ WRONG = {
             "must last as long as before",
         ),
         (
+            "stretched by nearest neighbour",
+            "n = round(len(clip) / fps * new_fps)\n"
+            "flat = clip.flatten(1).T[None]\n"
+            "return torch.nn.functional.interpolate(flat, size=n)[0].T.reshape(n, *clip.shape[1:])",
+            "which old frame is that",
+        ),
+        (
+            "the rate cut to a whole number",
+            "n = round(len(clip) / int(fps) * new_fps)\n"
+            "return clip[(torch.arange(n) / new_fps * int(fps) + 1e-6).long()]",
+            "must last as long as before",
+        ),
+        (
             "blended",
             "n = round(len(clip) / fps * new_fps)\n"
             "flat = clip.flatten(1).T[None]\n"
@@ -91,61 +120,54 @@ WRONG = {
     ],
     "01-velocity": [
         ("nothing moves", "return 0, 0", "does the search try other displacements"),
-        (
-            "sign turned",
-            """_, H, W = before.shape
-inside = after[:, radius : H - radius, radius : W - radius]
-def cost(d):
-    y, x = radius + d[0], radius + d[1]
-    return (inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
-return min(product(range(-radius, radius + 1), repeat=2), key=cost)""",
-            "the sign is turned",
-        ),
+        ("sign turned", SEARCH.format(**WINDOW | {"y": "radius + d[0]", "x": "radius + d[1]"}), "the sign is turned"),
         (
             "right before down",
-            """_, H, W = before.shape
-inside = after[:, radius : H - radius, radius : W - radius]
-def cost(d):
-    y, x = radius - d[1], radius - d[0]
-    return (inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
-return min(product(range(-radius, radius + 1), repeat=2), key=cost)""",
+            SEARCH.format(**WINDOW | {"y": "radius - d[1]", "x": "radius - d[0]"}),
             "rows come first",
         ),
+        ("the largest difference", SEARCH.format(**WINDOW | {"total": "-(new - old).abs().sum()"}), "the least kept"),
         (
-            "the largest difference",
-            """_, H, W = before.shape
-inside = after[:, radius : H - radius, radius : W - radius]
-def cost(d):
-    y, x = radius - d[0], radius - d[1]
-    return -(inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
-return min(product(range(-radius, radius + 1), repeat=2), key=cost)""",
-            "the least kept",
+            "the largest single difference",
+            SEARCH.format(**WINDOW | {"total": "(new - old).abs().max()"}),
+            "the picture moved by (6, 6)",
         ),
         (
             "only to the right and down",
-            """_, H, W = before.shape
-inside = after[:, radius : H - radius, radius : W - radius]
-def cost(d):
-    y, x = radius - d[0], radius - d[1]
-    return (inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
-return min(product(range(0, radius + 1), repeat=2), key=cost)""",
-            "the picture moved by",
+            SEARCH.format(**WINDOW | {"reach": "range(0, radius + 1)"}),
+            "the picture moved by (-3, 0)",
         ),
         (
             "the farthest left out",
-            """_, H, W = before.shape
-inside = after[:, radius : H - radius, radius : W - radius]
-def cost(d):
-    y, x = radius - d[0], radius - d[1]
-    return (inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
-return min(product(range(-radius, radius), repeat=2), key=cost)""",
+            SEARCH.format(**WINDOW | {"reach": "range(-radius, radius)"}),
             "the picture moved by (6, 6)",
         ),
+        ("a fixed radius", "radius = 4\n" + SEARCH.format(**WINDOW), "the picture moved by (6, 6)"),
+        ("height for width", SEARCH.format(**WINDOW | {"sizes": "_, H, _ = before.shape\nW = H"}), "it stopped with"),
+        ("red alone", SEARCH.format(**WINDOW | {"total": "(new - old)[0].abs().sum()"}), "the picture moved by (2, 1)"),
+        ("green alone", SEARCH.format(**WINDOW | {"total": "(new - old)[1].abs().sum()"}), "the picture moved by"),
+        (
+            "blue alone",
+            SEARCH.format(**WINDOW | {"total": "(new - old)[2].abs().sum()"}),
+            "the picture moved by (-3, 0)",
+        ),
+        ("the input changed", "before -= before.mean()\n" + SEARCH.format(**WINDOW), "what was given has been changed"),
         ("three numbers", "return 2, 1, 0", "wanted two whole numbers"),
+        ("words", "return '2', '1'", "wanted two whole numbers"),
         (
             "wrapped round",
             """def cost(d):
     return (after - before.roll(d, dims=(1, 2))).abs().sum().item()
+return min(product(range(-radius, radius + 1), repeat=2), key=cost)""",
+            "none of them beyond the frame",
+        ),
+        (
+            "black beyond the frame",
+            """_, H, W = before.shape
+padded = torch.nn.functional.pad(before, [radius] * 4)
+def cost(d):
+    y, x = radius - d[0], radius - d[1]
+    return (after - padded[:, y : y + H, x : x + W]).abs().sum().item()
 return min(product(range(-radius, radius + 1), repeat=2), key=cost)""",
             "none of them beyond the frame",
         ),
@@ -159,16 +181,6 @@ def cost(d):
     return (new - old).abs().sum().item()
 return min(product(range(-radius, radius + 1), repeat=2), key=cost)""",
             "over the same pixels for every displacement",
-        ),
-        (
-            "radius left out",
-            """_, H, W = before.shape
-inside = after[:, radius : H - radius, radius : W - radius]
-def cost(d):
-    y, x = radius - d[0], radius - d[1]
-    return (inside - before[:, y : y + H - 2 * radius, x : x + W - 2 * radius]).abs().sum().item()
-return min(product(range(-radius, radius), repeat=2), key=lambda d: abs(d[0]) + abs(d[1]))""",
-            "does the search try other displacements",
         ),
     ],
 }
