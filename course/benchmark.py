@@ -38,7 +38,7 @@ def datasets(num_clips: int = 64, repetitions: int = 9) -> None:
         print(f"{'dataset':<10}{'ms per batch':>14}{'clips per second':>18}")
         for name, make in makers.items():
             seconds = _median_seconds(make, repetitions)
-            print(f"{name:<10}{1000 * seconds:>14.1f}{num_clips / seconds:>18.0f}")
+            print(f"{name:<10}{1000 * seconds:>14.3f}{num_clips / seconds:>18.0f}")
     finally:
         torch.set_num_threads(num_threads)
 
