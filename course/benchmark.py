@@ -1,17 +1,27 @@
-"""How quickly the datasets render, on one thread, in CPU time."""
+"""How quickly the datasets render, and the layers beside PyTorch's: on one thread, in CPU time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from course.budget import cpu_time, generator
 from course.datasets.digits import load_digits, moving_digits
 from course.datasets.photos import load_photo, photo_clips, photo_names
 from course.datasets.sprites import SpriteConfig, sample
+from course.layers.attention import MultiHeadAttention, attention
+from course.layers.convolution import Conv2Plus1d, Conv3d, channels_between
+from course.layers.recurrent import GRUCell, LSTMCell, Recurrent, RNNCell
 
 NUM_FRAMES = 20
 SIZE = 64
+
+Layer = Callable[..., Tensor | tuple[Tensor, ...]]
 
 
 def datasets(num_clips: int = 64, repetitions: int = 9) -> None:
@@ -31,23 +41,191 @@ def datasets(num_clips: int = 64, repetitions: int = 9) -> None:
             num_clips, generator=chance, photos=photos, num_frames=NUM_FRAMES, size=SIZE
         ),
     }
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with _one_thread():
         print(f"{num_clips} clips of {NUM_FRAMES} x {SIZE} x {SIZE}, one thread, median of {repetitions} batches")
         print(f"{'dataset':<10}{'ms per batch':>14}{'clips per second':>18}")
         for name, make in makers.items():
-            seconds = _median_seconds(make, repetitions)
+            make(generator(0))  # warms caches up
+            seconds = median(_cpu_seconds(make, generator(seed)) for seed in range(repetitions))
             print(f"{name:<10}{1000 * seconds:>14.3f}{num_clips / seconds:>18.0f}")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a layer took, forward and backward: medians, in milliseconds of CPU time."""
+
+    layer: str
+    size: str
+    ms_ours: float
+    ms_pytorch: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long as PyTorch's."""
+        return self.ms_ours / self.ms_pytorch
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A layer of ours and PyTorch's with the same weights, and what both are given."""
+
+    layer: str
+    size: str
+    ours: Layer
+    pytorch: Layer
+    inputs: tuple[Tensor, ...]
+
+
+def layers(*names: str, repetitions: int = 31) -> list[Row]:
+    """Measure our layers beside PyTorch's, forward and backward, on one thread.
+
+    The two take turns, so that whatever else the machine does slows both, and their ratio can be trusted more than the
+    milliseconds.
+
+    Args:
+        *names: the layers to measure, such as ``"LSTM"``; all of them, if none is named.
+        repetitions: turns of each, at least 1.
+
+    Raises:
+        ValueError: for a name that no layer has.
+    """
+    chosen = [pair for pair in pairs() if not names or pair.layer in names]
+    if unknown := set(names) - {pair.layer for pair in chosen}:
+        known = sorted({pair.layer for pair in pairs()})
+        raise ValueError(f"layers: wanted some of {', '.join(known)}, got {', '.join(sorted(unknown))}")
+    with _one_thread():
+        return [_measured(pair, repetitions) for pair in chosen]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Write rows as text, with the names of the columns above."""
+    lines = [f"{'layer':<20}{'size':<26}{'ms ours':>10}{'ms PyTorch':>12}{'ratio':>8}"]
+    for row in rows:
+        lines += [f"{row.layer:<20}{row.size:<26}{row.ms_ours:>10.3f}{row.ms_pytorch:>12.3f}{row.ratio:>8.2f}"]
+    return "\n".join(lines)
+
+
+def pairs() -> Iterator[Pair]:
+    """Yield what ``layers`` measures, of the sizes of the chapters and a larger one."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield from _recurrent()
+        yield from _attention()
+        yield from _convolution()
+
+
+def _recurrent() -> Iterator[Pair]:
+    size = 64
+    for cell, layer in ((RNNCell, nn.RNN), (GRUCell, nn.GRU), (LSTMCell, nn.LSTM)):
+        ours, theirs = Recurrent(cell(size, size)), layer(size, size, batch_first=True)
+        weights = {
+            "from_input.weight": theirs.weight_ih_l0,
+            "from_input.bias": theirs.bias_ih_l0,
+            "from_hidden.weight": theirs.weight_hh_l0,
+            "from_hidden.bias": theirs.bias_hh_l0,
+        }
+        ours.cells[0].load_state_dict(weights)
+        for B, T in ((16, 8), (16, 19), (32, 51)):
+            words, inputs = f"B {B}, T {T}", _inputs(B, T, size)
+            yield Pair(layer.__name__, words, ours, theirs, inputs)
+            if layer is nn.LSTM:  # the only one of the three that oneDNN has as a whole, in machine code
+                yield Pair("LSTM, no oneDNN", words, ours, partial(_without_onednn, theirs), inputs)
+
+
+def _attention() -> Iterator[Pair]:
+    num_heads, head_size = 4, 16
+    size = num_heads * head_size
+    # B clips of N frames; then 16 clips of 16 frames and 16 patches, where each place looks along time.
+    shapes = ((16, 8), (16, 19), (32, 51), (16, 16, 16))
+    for shape in shapes:
+        for causal in (False, True):
+            yield Pair(
+                "attention",
+                f"{' x '.join(map(str, shape))}{', causal' * causal}",
+                partial(attention, causal=causal),
+                partial(F.scaled_dot_product_attention, is_causal=causal),
+                _inputs(*shape[:-1], num_heads, shape[-1], head_size, count=3),
+            )
+    ours, theirs = MultiHeadAttention(size, num_heads), nn.MultiheadAttention(size, num_heads, batch_first=True)
+    weights = {
+        "project_in.weight": theirs.in_proj_weight,
+        "project_in.bias": theirs.in_proj_bias,
+        "project_out.weight": theirs.out_proj.weight,
+        "project_out.bias": theirs.out_proj.bias,
+    }
+    ours.load_state_dict(weights)
+    for shape in ((16, 8), (16, 19), (32, 51), (256, 16)):
+        yield Pair(
+            "MultiHeadAttention",
+            " x ".join(map(str, shape)),
+            ours,
+            lambda x, theirs=theirs: theirs(x, x, x, need_weights=False),
+            _inputs(*shape, size),
+        )
+
+
+def _convolution() -> Iterator[Pair]:
+    T, side = 8, 16
+    for B, channels in ((8, 8), (16, 16), (32, 32)):
+        words = f"B {B}, channels {channels}"
+        ours, theirs = Conv3d(channels, channels, 3), nn.Conv3d(channels, channels, 3, padding=1)
+        ours.load_state_dict(theirs.state_dict())
+        inputs = _inputs(B, channels, T, side, side)
+        yield Pair("Conv3d", words, ours, theirs, inputs)
+        between = channels_between(channels, channels, 3)
+        ours = Conv2Plus1d(channels, channels, 3)
+        space = nn.Conv3d(channels, between, (1, 3, 3), padding=(0, 1, 1))
+        time = nn.Conv3d(between, channels, (3, 1, 1), padding=(1, 0, 0))
+        ours.space.load_state_dict(space.state_dict())
+        ours.time.load_state_dict(time.state_dict())
+        yield Pair("Conv2Plus1d", words, ours, nn.Sequential(space, nn.ReLU(), time), inputs)
+
+
+def _without_onednn(layer: nn.Module, x: Tensor) -> tuple[Tensor, object]:
+    """Go forward by PyTorch's own operations, one after the other."""
+    enabled = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False
+    try:
+        return layer(x)
+    finally:
+        torch.backends.mkldnn.enabled = enabled
+
+
+def _inputs(*shape: int, count: int = 1) -> tuple[Tensor, ...]:
+    return tuple(torch.randn(shape, requires_grad=True) for _ in range(count))
+
+
+def output(layer: Layer, inputs: tuple[Tensor, ...]) -> Tensor:
+    """Go forward; what a layer returns beside its output is left out."""
+    result = layer(*inputs)
+    return result if isinstance(result, Tensor) else result[0]
+
+
+def _measured(pair: Pair, repetitions: int) -> Row:
+    gradient = torch.randn_like(output(pair.ours, pair.inputs))
+    step = [partial(_step, layer, pair.inputs, gradient) for layer in (pair.ours, pair.pytorch)]
+    for call in step:  # warms caches up
+        call()
+    turns = [[_cpu_seconds(call) for call in step] for _ in range(repetitions)]
+    ours, theirs = (1000 * median(seconds) for seconds in zip(*turns, strict=True))
+    return Row(pair.layer, pair.size, ours, theirs)
+
+
+def _step(layer: Layer, inputs: tuple[Tensor, ...], gradient: Tensor) -> None:
+    output(layer, inputs).backward(gradient)
+
+
+def _cpu_seconds(call: Callable[..., object], *arguments: object) -> float:
+    with cpu_time() as watch:
+        call(*arguments)
+    return watch.cpu_seconds
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
     finally:
         torch.set_num_threads(num_threads)
-
-
-def _median_seconds(make: Callable[[torch.Generator], object], repetitions: int) -> float:
-    make(generator(0))  # the first call warms caches up and is not counted
-    seconds = []
-    for seed in range(repetitions):
-        with cpu_time() as watch:
-            make(generator(seed))
-        seconds.append(watch.cpu_seconds)
-    return median(seconds)

@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_calibrate)
 
     command = commands.add_parser("benchmark", help="measure speed on this machine, in process CPU time")
-    command.add_argument("what", choices=["datasets"])
+    command.add_argument("what", choices=["datasets", "layers"])
     command.set_defaults(run=_benchmark)
 
     command = commands.add_parser("notebooks", help="for authors: pair, execute what changed, renew the results table")
@@ -167,7 +167,10 @@ def _calibrate(options: argparse.Namespace) -> int:
 def _benchmark(options: argparse.Namespace) -> int:
     from course import benchmark
 
-    benchmark.datasets()
+    if options.what == "datasets":
+        benchmark.datasets()
+    else:
+        print(benchmark.table(benchmark.layers()))
     return 0
 
 

@@ -1,0 +1,1 @@
+"""The networks of the chapters: each takes its own frozen config and tensors, and computes no loss."""
