@@ -11,7 +11,7 @@ video       video files to clips and back
 datasets    sprites with their state and captions, handwritten digits, a test of memory, photographs, video files
 layers      recurrent cells, attention, positions, convolution in time
 models      networks made of layers: each takes a frozen config and tensors
-training    the loop, and small trainings side by side
+training    the loop with exact resume, checkpoints, averaged weights, small trainings side by side
 evaluation  frame metrics, sets of clips compared, trivial baselines, the judge, gradients by frame, claims
 display     clips, strips, figures and widgets in a notebook
 progress    which exercises a learner has passed

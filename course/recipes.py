@@ -25,6 +25,7 @@ RECALL_COST: dict[str, tuple[float, float]] = {
     "GRU": (0.5, 0.23),
     "LSTM": (0.5, 0.25),
     "LSTM, forget bias 3": (0.5, 0.25),
+    "LSTM, forget bias 5": (0.5, 0.25),
     "Transformer": (1.4, 0.24),
 }
 """Milliseconds of CPU time that a training step takes: in any case, and for each frame of the clips.
@@ -88,8 +89,8 @@ def recall_model(name: str) -> nn.Module:
     if name == "Transformer":
         config = TemporalTransformerConfig(num_channels=1, num_layers=1, position="learned", output_size=10)
         return TemporalTransformer(config)
-    forget_bias = 3.0 if name.endswith("3") else 0.0
-    cell = name.split(",")[0].lower()
+    kind, _, bias = name.partition(", forget bias ")
+    cell, forget_bias = kind.lower(), float(bias or 0)
     return RecurrentModel(RecurrentConfig(num_channels=1, cell=cell, forget_bias=forget_bias, output_size=10))
 
 

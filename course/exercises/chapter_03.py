@@ -1,4 +1,4 @@
-"""The exercises of chapter 03: a walk through time, gates, a clipped gradient, a bias for a time."""
+"""The exercises of chapter 03: a walk through time, a cell with two gates, a clipped gradient, a bias for a time."""
 
 import math
 
@@ -60,59 +60,81 @@ def _walked(answer: object) -> None:
     narrow = torch.randn(2, 3, 2, generator=generator), torch.randn(5, 2, generator=generator)
     U, b = torch.randn(5, 5, generator=generator), torch.randn(5, generator=generator)
     same(answer(*narrow, U, b), _walk(*narrow, U, b), what="with D = 2 and H = 5 the result", look="W is (H, D)")
+    x, W = narrow
+    for clips, what in (
+        (x, "called again, the result"),
+        (x[:1], "for one clip the result"),
+        (x[:, :1], "for one frame the result"),
+    ):
+        look = "each call begins with zeros" if clips is x else "keep all three dimensions, also where one of them is 1"
+        same(answer(clips, W, U, b), _walk(clips, W, U, b), what=what, look=look)
+    x = x.clone().requires_grad_()
+    last = answer(x, W, U, b)[:, -1].sum()
+    gradient = torch.autograd.grad(last, x, allow_unused=True)[0] if last.requires_grad else None
+    holds(
+        gradient is not None and bool(gradient[:, 0].any()),
+        "no gradient comes from the last state to the first frame: do not detach the state, or nothing can be learned",
+    )
+
+
+def gru_step(from_input: Tensor, from_hidden: Tensor, hidden: Tensor) -> Tensor:
+    """Take a step of a GRU, as PyTorch does."""
+    x_r, x_z, x_n = from_input.chunk(3, dim=-1)
+    h_r, h_z, h_n = from_hidden.chunk(3, dim=-1)
+    keep = (x_z + h_z).sigmoid()
+    return keep * hidden + (1 - keep) * (x_n + (x_r + h_r).sigmoid() * h_n).tanh()
 
 
 def _stepped(answer: object) -> None:
     generator = budget.generator(1)
-    gates = 2 * torch.randn(3, 16, generator=generator)
-    memory = 2 * torch.randn(3, 4, generator=generator)
-    write, keep, candidate, show = gates.chunk(4, dim=-1)
+    for B, H in ((3, 4), (2, 3), (1, 1)):
+        x, h = (2 * torch.randn(B, 3 * H, generator=generator) for _ in range(2))
+        hidden = torch.randn(B, H, generator=generator)
+        x_r, x_z, x_n = x.chunk(3, dim=-1)
+        h_r, h_z, h_n = h.chunk(3, dim=-1)
+        r, z = (x_r + h_r).sigmoid(), (x_z + h_z).sigmoid()
+        n = (x_n + r * h_n).tanh()
 
-    def step(write: Tensor, keep: Tensor, candidate: Tensor, show: Tensor) -> tuple[Tensor, Tensor]:
-        new = keep.sigmoid() * memory + write.sigmoid() * candidate.tanh()
-        return show.sigmoid() * new.tanh(), new
+        def block(*order: int, x: Tensor = x, h: Tensor = h, hidden: Tensor = hidden) -> Tensor:
+            """Take the step with the blocks in another order."""
+            x, h = (torch.cat([part.chunk(3, dim=-1)[i] for i in order], dim=-1) for part in (x, h))
+            return gru_step(x, h, hidden)
 
-    hidden, new = step(write, keep, candidate, show)
-    got = answer(gates, memory)
-    if not isinstance(got, tuple | list) or len(got) != 2:
-        raise WrongAnswerError(f"wanted a pair, the hidden state and the memory, got {type(got).__name__}")
-    interleaved = gates.reshape(3, 4, 4).unbind(dim=-1)
-    same(
-        got[1],
-        new,
-        what="the memory",
-        usual={
-            "hidden and memory are exchanged: the hidden state comes first": hidden,
-            "the gates are in another order: PyTorch stacks write, keep, candidate, show": step(
-                write, keep, show, candidate
-            )[1],
-            "keep and write are exchanged: PyTorch stacks write first": step(keep, write, candidate, show)[1],
-            "the candidate goes through a tanh, not a sigmoid": keep.sigmoid() * memory
-            + write.sigmoid() * candidate.sigmoid(),
-            "the candidate's tanh is missing": keep.sigmoid() * memory + write.sigmoid() * candidate,
-            "the sigmoids are missing: a gate is a number between 0 and 1": keep * memory + write * candidate.tanh(),
-            "the forget gate says how much to keep, and here it says how much to lose": (1 - keep.sigmoid()) * memory
-            + write.sigmoid() * candidate.tanh(),
-            "the old memory is gone: it is multiplied by the gate and added": write.sigmoid() * candidate.tanh(),
-            "the old memory is kept whole: the keep gate is missing": memory + write.sigmoid() * candidate.tanh(),
-            "what is written is not gated: the write gate is missing": keep.sigmoid() * memory + candidate.tanh(),
-            "each gate is a block of H columns, not every fourth column": step(*interleaved)[1],
-        },
-        look="set all gates to 0 by hand: then a half of the memory stays, and nothing is written",
-    )
-    same(
-        got[0],
-        hidden,
-        what="the hidden state",
-        usual={
-            "it shows the old memory: use the one that was renewed": show.sigmoid() * memory.tanh(),
-            "the tanh of the memory is missing": show.sigmoid() * new,
-            "the show gate is missing": new.tanh(),
-            "the show gate's sigmoid is missing": show * new.tanh(),
-            "a tanh was put where the show gate's sigmoid belongs": show.tanh() * new.tanh(),
-        },
-        look="it is the tanh of the new memory, times the show gate",
-    )
+        def every_third(part: Tensor, B: int = B) -> Tensor:
+            """Take every third column for a block."""
+            return part.reshape(B, -1, 3).transpose(1, 2).flatten(1)
+
+        usual = {
+            "reset and update are exchanged: the reset gate comes first": block(1, 0, 2),
+            "the candidate stands last, after the two gates": block(1, 2, 0),
+            "the update gate keeps the state where it is open, and here it throws it away": (1 - z) * hidden + z * n,
+            "the reset gate is missing: it multiplies what comes from the state into the candidate": z * hidden
+            + (1 - z) * (x_n + h_n).tanh(),
+            "the reset gate was put on the whole candidate: it belongs on the part from the state alone": z * hidden
+            + (1 - z) * (r * (x_n + h_n)).tanh(),
+            "the reset gate was put on the part from the frame: it belongs on that from the state": z * hidden
+            + (1 - z) * (r * x_n + h_n).tanh(),
+            "the candidate goes through a tanh, not a sigmoid": z * hidden + (1 - z) * (x_n + r * h_n).sigmoid(),
+            "the candidate's tanh is missing": z * hidden + (1 - z) * (x_n + r * h_n),
+            "the state itself was reset: the candidate takes h_n, its third block": z * hidden
+            + (1 - z) * (x_n + r * hidden).tanh(),
+            "the old state is gone: a share z of it is kept": (1 - z) * n,
+            "the candidate is added whole: its share is 1 - z": z * hidden + n,
+            "the gates read the frame alone: what comes from the state is missing": x_z.sigmoid() * hidden
+            + (1 - x_z.sigmoid()) * (x_n + x_r.sigmoid() * h_n).tanh(),
+            "the gates' sigmoid is missing: a gate is a number between 0 and 1": (x_z + h_z) * hidden
+            + (1 - (x_z + h_z)) * (x_n + (x_r + h_r) * h_n).tanh(),
+            "each block is H columns side by side, not every third column": gru_step(
+                every_third(x), every_third(h), hidden
+            ),
+        }
+        same(
+            answer(x, h, hidden),
+            gru_step(x, h, hidden),
+            what=f"for B = {B} and H = {H} the new state",
+            usual=usual if H > 1 else None,
+            look="with all numbers 0 but the state, half of the state must be left",
+        )
 
 
 def clip_gradients(gradients: list[Tensor], max_norm: float) -> list[Tensor]:
@@ -126,12 +148,15 @@ def _clipped(answer: object) -> None:
     generator = budget.generator(2)
     large = [3 * torch.randn(4, 3, generator=generator), torch.randn(5, generator=generator)]
     small = [0.01 * gradient for gradient in large]
+    three = [*large, 2 * torch.randn(2, 2, generator=generator)]
     norm = torch.cat([gradient.flatten() for gradient in large]).norm().item()
     each = [gradient.norm().item() for gradient in large]
 
     def usual(gradients: list[Tensor], max_norm: float, index: int) -> dict[str, Tensor]:
         gradient = gradients[index]
         whole = torch.cat([other.flatten() for other in gradients]).norm().item()
+        if not whole:
+            return {}
         return {
             "each value was clipped for itself, which turns the direction: scale all by one factor": gradient.clamp(
                 -max_norm, max_norm
@@ -153,10 +178,13 @@ def _clipped(answer: object) -> None:
         (large, 2.0, "of a gradient above the limit"),
         (small, 2.0, "of a gradient below the limit"),
         (large, (max(each) + norm) / 2, "where only all tensors together are above the limit"),
+        (three, 2.0, "of three tensors"),
+        ([torch.zeros(3)], 1.0, "of a gradient of zeros, whose norm is 0"),
     ):
         got = answer(gradients, max_norm)
         if not isinstance(got, list | tuple) or len(got) != len(gradients):
-            raise WrongAnswerError(f"wanted a list of {len(gradients)} tensors, got {type(got).__name__}")
+            number = f" of {len(got)}" if isinstance(got, list | tuple) else ""
+            raise WrongAnswerError(f"{what}: wanted a list of {len(gradients)}, got {type(got).__name__}{number}")
         for index, wanted in enumerate(clip_gradients(gradients, max_norm)):
             same(
                 got[index],
@@ -165,8 +193,6 @@ def _clipped(answer: object) -> None:
                 usual=usual(gradients, max_norm, index),
                 look="all tensors are multiplied by one number, and it is at most 1",
             )
-    for got in answer([torch.zeros(3)], 1.0):
-        same(got, torch.zeros(3), what="a gradient of zeros", look="its norm is 0: do not divide by it")
 
 
 def forget_bias_for(num_frames: int, left: float) -> float:
@@ -176,7 +202,7 @@ def forget_bias_for(num_frames: int, left: float) -> float:
 
 
 def _biased(answer: object) -> None:
-    for num_frames, left in ((1, 0.9), (16, 0.5), (48, 0.5), (48, 0.1), (1000, 0.5)):
+    for num_frames, left in ((16, 0.5), (1, 0.9), (48, 0.5), (48, 0.1), (1000, 0.5)):
         keep = left ** (1 / num_frames)
         close(
             answer(num_frames, left),
@@ -187,8 +213,8 @@ def _biased(answer: object) -> None:
                 "this is the sigmoid of the share, and its inverse is wanted": 1 / (1 + math.exp(-keep)),
                 "the sign is turned: a larger bias keeps more": -forget_bias_for(num_frames, left),
                 "the number of frames does not enter: the share is that of all of them": math.log(left / (1 - left)),
-                "the share was divided by the frames: the gate multiplies, so take the root": (
-                    math.log(left / num_frames / (1 - left / num_frames)) if num_frames > 1 else math.nan
+                "the share was divided by the frames: the gate multiplies, so take the root": math.log(
+                    left / num_frames / (1 - left / num_frames)
                 ),
                 "this is the logarithm of the time, which is near only for long ones: turn the formula round": math.log(
                     num_frames
@@ -213,13 +239,13 @@ EXERCISES = (
         _walk,
     ),
     Exercise(
-        "03-gates",
+        "03-gru",
         _stepped,
-        "the gates in PyTorch's order, each squashed as it should be",
+        "two gates, each where it belongs",
         (
-            "`gates.chunk(4, dim=-1)` gives write, keep, candidate and show, (B, H) each.",
-            "The three gates go through a sigmoid, the candidate through a tanh.",
-            "The new memory is keep times the old one, plus write times the candidate; show is applied to its tanh.",
+            "`from_input.chunk(3, dim=-1)` gives three blocks, (B, H) each; the same for `from_hidden`.",
+            "Both gates go through a sigmoid. The reset gate multiplies h_n alone, inside the tanh.",
+            "The new state is z times the old one, plus (1 - z) times the candidate.",
         ),
     ),
     Exercise(

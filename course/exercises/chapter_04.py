@@ -12,26 +12,26 @@ from course.layers.position import rotate, sinusoidal
 
 def _masked(answer: object) -> None:
     generator = budget.generator(0)
-    cases = [(5, 5, torch.ones(5, 5, dtype=torch.bool).tril())]
+    triangle = torch.ones(5, 5, dtype=torch.bool).tril()
     ragged = torch.rand(4, 7, generator=generator) < 0.5
     ragged[:, 3] = True
-    cases.append((4, 7, ragged))
-    for num_queries, num_keys, visible in cases:
-        q = torch.randn(2, 3, num_queries, 16, generator=generator)
-        k = torch.randn(2, 3, num_keys, 16, generator=generator)
-        v = torch.randn(2, 3, num_keys, 4, generator=generator)
+    for before, size, visible in (((2, 3), 16, triangle), ((2, 3), 9, ragged), ((), 16, ragged), ((2,), 9, triangle)):
+        num_queries, num_keys = visible.shape
+        q = torch.randn(*before, num_queries, size, generator=generator)
+        k = torch.randn(*before, num_keys, size, generator=generator)
+        v = torch.randn(*before, num_keys, 6, generator=generator)
         hidden, products = ~visible, q @ k.mT
-        scores = products / 4
+        scores = products / size**0.5
         minus = float("-inf")
         usual = {
             "the scores are divided by D, and not by its square root: a wide network could not choose": (
-                (products / 16).masked_fill(hidden, minus).softmax(-1) @ v
+                (products / size).masked_fill(hidden, minus).softmax(-1) @ v
             ),
             "the scores are not divided: the square root of D is missing": (
                 products.masked_fill(hidden, minus).softmax(-1) @ v
             ),
             "the scores are multiplied by the square root of D, where they must be divided by it": (
-                (products * 4).masked_fill(hidden, minus).softmax(-1) @ v
+                (products * size**0.5).masked_fill(hidden, minus).softmax(-1) @ v
             ),
             "the softmax runs over the queries: the weights of each query, along the keys, must sum to 1": (
                 scores.masked_fill(hidden, minus).softmax(-2) @ v
@@ -53,13 +53,14 @@ def _masked(answer: object) -> None:
         same(
             answer(q, k, v, visible),
             F.scaled_dot_product_attention(q, k, v, attn_mask=visible),
+            what=f"for q {tuple(q.shape)} and k {tuple(k.shape)} the result",
             usual=usual,
             look="first the scores, then the mask on the scores, then the softmax along the keys, then the values",
         )
 
 
 def _frame_mask(answer: object) -> None:
-    for num_frames, num_patches in ((3, 2), (2, 3), (4, 1), (1, 3)):
+    for num_frames, num_patches in ((3, 2), (2, 3), (6, 1), (1, 3)):
         total = num_frames * num_patches
         frame = torch.arange(total) // num_patches
         wanted = frame[:, None] >= frame[None, :]
@@ -128,8 +129,63 @@ def _rotary(answer: object) -> None:
         )
 
 
-def _number_of_parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
+def _taking_part(model: nn.Module, x: Tensor) -> int:
+    """Count the parameters that the answers depend on."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    gradients = torch.autograd.grad(model(x).sum(), parameters, allow_unused=True)
+    return sum(gradient.numel() for gradient in gradients if gradient is not None)
+
+
+def _stirred(model: nn.Module) -> nn.Module:
+    """Move every weight a little, so that a table or a last layer that starts with zeros is none any more."""
+    torch.manual_seed(0)  # inside the check's own fork of the random state
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model.eval()
+
+
+def _looks_back(model: nn.Module, x: Tensor, blocks: str) -> None:
+    """Raise WrongAnswerError unless each answer depends on its clip's frames up to it, and on nothing else."""
+    result = model(x)
+    holds(result.requires_grad, "no gradient comes through: was something detached?")
+    holds(
+        torch.allclose(model(x), result, atol=1e-4),
+        "the same clip gets another answer at each call: what is random in it, even after .eval()?",
+    )
+    weight = torch.randn(6, generator=budget.generator(4))
+    for t in range(7):
+        (gradient,) = torch.autograd.grad((result[1, t] * weight).sum(), x, retain_graph=True, allow_unused=True)
+        holds(gradient is not None, "no gradient comes through: was something detached?")
+        size = gradient.abs().amax(dim=-1)  # (3, 7)
+        holds(
+            size[0].max() == size[2].max() == 0,
+            "clip 1 depends on clip 0: the batch is taken for time (see batch_first)",
+        )
+        holds(
+            t == 6 or size[1, t + 1 :].max() == 0,
+            f"with {blocks} the answer at frame {t} depends on later frames: a causal mask is missing, or on the wrong "
+            "side",
+        )
+        holds(
+            bool((size[1, : t + 1] > 0).all()),
+            f"with {blocks} the answer at frame {t} does not depend on all of frames 0 to {t}: can it look back at "
+            "each of them?",
+        )
+    with torch.no_grad():
+        alone, beginning = model(x[1:2]), model(x[:, :4])
+        holds(
+            bool(alone.isfinite().all() and beginning.isfinite().all()),
+            "the answer is not a finite number: is a row of the mask all hidden?",
+        )
+        holds(
+            torch.allclose(alone, result[1:2], atol=1e-3),
+            "a clip gets another answer when it is alone in the batch: is the position that of the clip?",
+        )
+        holds(
+            torch.allclose(beginning, result[:, :4], atol=1e-3),
+            "the first 4 answers are others when 3 more frames follow: does a position, or a scale, depend on T?",
+        )
 
 
 def _article(answer: object) -> None:
@@ -147,49 +203,29 @@ def _article(answer: object) -> None:
         holds(bool(result.isfinite().all()), "the answer is not a finite number: is a row of the mask all hidden?")
 
     x = torch.randn(3, 7, 6, generator=generator).requires_grad_()
-    result = model(x)
-    holds(result.requires_grad, "no gradient comes through: was something detached?")
-    weight = torch.randn(6, generator=generator)
-    for t in range(7):
-        (gradient,) = torch.autograd.grad((result[1, t] * weight).sum(), x, retain_graph=True)
-        size = gradient.abs().amax(dim=-1)  # (3, 7)
-        holds(
-            size[0].max() == size[2].max() == 0,
-            "clip 1 depends on clip 0: the batch is taken for time (see batch_first)",
-        )
-        holds(
-            t == 6 or size[1, t + 1 :].max() == 0,
-            f"the answer at frame {t} depends on later frames: a causal mask is missing, or on the wrong side",
-        )
-        holds(
-            bool((size[1, : t + 1] > 0).all()),
-            f"the answer at frame {t} does not depend on all of frames 0 to {t}: can it look back at each of them?",
-        )
+    _looks_back(_stirred(model), x, "one block")
+    order = torch.tensor([3, 0, 5, 1, 4, 2, 6])
     with torch.no_grad():
-        alone = model(x[1:2])
         holds(
-            torch.allclose(alone, result[1:2], atol=1e-4),
-            "a clip gets another answer when it is alone in the batch: is the position that of the clip?",
-        )
-        order = torch.tensor([3, 0, 5, 1, 4, 2, 6])
-        holds(
-            (model(x[:, order])[:, -1] - result[:, -1]).abs().max() > 1e-5,
+            (model(x[:, order])[:, -1] - model(x)[:, -1]).abs().max() > 1e-4,
             "the frames before the last were shuffled, and the last answer is the same: no time position",
         )
-    wide, deep = answer(6, 32, 1, 2), answer(6, 16, 3, 2)
+    wide, deep = answer(6, 32, 1, 2).eval(), answer(6, 16, 3, 2).eval()
     holds(
-        _number_of_parameters(wide) != _number_of_parameters(model),
-        "hidden_dim is not used: with 32 instead of 16 there are as many parameters",
+        _taking_part(wide, x) != _taking_part(model, x),
+        "hidden_dim is not used: with 32 instead of 16 as many parameters take part in the answer",
     )
     holds(
-        _number_of_parameters(deep) > _number_of_parameters(model),
-        "num_layers is not used: with 3 instead of 1 there are no more parameters",
+        _taking_part(deep, x) > _taking_part(model, x),
+        "num_layers is not used: with 3 instead of 1 no more parameters take part in the answer. Has each block "
+        "weights of its own, and does it read what the block before it gave?",
     )
+    _looks_back(_stirred(deep), x, "three blocks")
     answers = []
     for num_heads in (1, 4):
-        torch.manual_seed(0)  # inside the check's own fork of the random state
-        answers.append(answer(6, 16, 1, num_heads).eval()(x))
-    holds(not torch.allclose(*answers, atol=1e-5), "num_heads is not used: with the same weights, 1 and 4 answer alike")
+        torch.manual_seed(0)
+        answers.append(_stirred(answer(6, 16, 1, num_heads))(x))
+    holds(not torch.allclose(*answers, atol=1e-4), "num_heads is not used: with the same weights, 1 and 4 answer alike")
 
 
 class _RunningSum(nn.Module):
@@ -197,6 +233,7 @@ class _RunningSum(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         holds(x.ndim == 3, f"the layer takes (batch, length, D), and was given {tuple(x.shape)}")
+        self.given = tuple(x.shape)
         return x.cumsum(dim=1)
 
 
@@ -206,8 +243,9 @@ def _along_time(answer: object) -> None:
         x = torch.randn(2, num_frames, num_patches, 5, generator=generator)
         B, T, N, D = x.shape
         places = x.transpose(1, 2).reshape(B * N, T, D)
+        layer = _RunningSum()
         same(
-            answer(_RunningSum(), x),
+            answer(layer, x),
             x.cumsum(dim=1),
             what=f"for {T} frames of {N} patches the result",
             usual={
@@ -231,6 +269,11 @@ def _along_time(answer: object) -> None:
                 "the layer was not applied": x,
             },
             look="bring T next to D with a transpose, put B and N together, apply the layer, and undo both",
+        )
+        holds(
+            getattr(layer, "given", ())[1:] == (T, D),
+            f"the layer takes (batch, length, D), here (..., {T}, {D}), and was given {getattr(layer, 'given', None)}: "
+            "each place is a row of its own, patches are no further channels",
         )
 
 

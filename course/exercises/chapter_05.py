@@ -164,6 +164,41 @@ def _bars(num_frames: int, width: int) -> tuple[Tensor, Tensor]:
     return torch.cat([right, right.flip(1)]), torch.arange(2).repeat_interleave(len(starts))
 
 
+def _one_number_for_each_channel(model: nn.Module, generator: torch.Generator) -> None:
+    """Let each channel be one number everywhere: that number must reach the last layer, for any size of clip."""
+    (conv,) = (layer for layer in model.modules() if isinstance(layer, nn.Conv3d))
+    linear = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    holds(
+        len(linear) == 1 and linear[0].weight.shape == (2, 64), "the one Linear(64, 2) of the printed network is gone"
+    )
+    kept = conv.weight.clone(), conv.bias.clone()
+    with torch.no_grad():
+        conv.weight.zero_()
+        for shape in ((2, 4, 3, 6, 7), (2, 5, 3, 5, 8), (2, 3, 3, 4, 4), (2, 6, 3, 3, 5)):
+            numbers = torch.randn(64, generator=generator) - 20 * linear[0].weight[0]  # the answer is below 0
+            conv.bias.copy_(numbers)
+            places = (shape[1] - 2) * (shape[3] - 2) * (shape[4] - 2)
+            same(
+                model(torch.rand(shape, generator=generator)),
+                linear[0](numbers.relu()).expand(2, 2),
+                what="where each channel is one number everywhere, the answer",
+                usual={
+                    "the places were added up: the answer grows with the clip. Take their mean": linear[0](
+                        places * numbers.relu()
+                    ).expand(2, 2),
+                    "the ReLU is missing: keep the layers as printed": linear[0](numbers).expand(2, 2),
+                    "something stands behind the last layer: the answer is what it gives": linear[0](numbers.relu())
+                    .softmax(0)
+                    .expand(2, 2),
+                },
+                look="each of the 64 channels becomes one number, from its own places alone (reshape mixes channels and "
+                "places), and nothing stands behind the last layer",
+                tolerance=1e-4,
+            )
+        conv.weight.copy_(kept[0])
+        conv.bias.copy_(kept[1])
+
+
 def _repair(answer: object) -> None:
     model = answer()
     holds(isinstance(model, nn.Module), f"calling it gives a {type(model).__name__}, wanted a network, an nn.Module")
@@ -172,20 +207,23 @@ def _repair(answer: object) -> None:
         len(layers) == 1 and layers[0].weight.shape == (64, 3, 3, 3, 3), "the one Conv3d of the printed network is gone"
     )
     reached = []
-    layers[0].register_forward_pre_hook(lambda _, given: reached.append(given[0]))
+    layers[0].register_forward_pre_hook(
+        lambda _, given, named: reached.append([*given, *named.values()][0]), with_kwargs=True
+    )
 
     generator = budget.generator(3)
     for shape in ((2, 8, 3, 16, 16), (3, 5, 3, 9, 12), (2, 3, 3, 3, 3), (1, 3, 3, 7, 5)):
         clips = torch.rand(shape, generator=generator)
+        reached.clear()
         try:
             result = model(clips)
         except RuntimeError as error:
             if isinstance(error, NotImplementedError):
                 raise
             raise WrongAnswerError(f"with clips {shape} it stops: {error}") from None
-        holds(bool(reached), "the convolution is not used")
+        holds(bool(reached), "the convolution is not used: let the clip go through self.conv1(...)")
         same(
-            reached[-1],
+            torch.cat(reached) if len(reached) == len(clips) else reached[-1],  # clip by clip, or all at once
             clips.transpose(1, 2),
             what=f"with clips {shape} what reaches the convolution",
             usual={
@@ -204,9 +242,18 @@ def _repair(answer: object) -> None:
         )
 
     clips = torch.rand(1, 7, 3, 6, 8, generator=generator, requires_grad=True)
-    gradients = [torch.autograd.grad(one, clips, retain_graph=True)[0] for one in model(clips)[0]]
-    idle = (torch.stack(gradients).abs().sum(dim=(0, 1, 3, 4, 5)) == 0).nonzero().flatten().tolist()
-    holds(not idle, f"of 7 frames the answer depends on some only, not on {idle}: take the mean over all places")
+    answer_of = model(clips)[0]
+    gradients = [torch.autograd.grad(one, clips, retain_graph=True, allow_unused=True)[0] for one in answer_of]
+    holds(gradients[0] is not None, "no gradient comes from the answer to the clip: was something detached?")
+    size = torch.stack(gradients).abs().sum(dim=(0, 1, 3))  # (7, 6, 8)
+    holds(bool(size.any()), "the answer does not depend on the clip: what stands between it and the last layer?")
+    for axis, name in enumerate(("frames", "rows", "columns")):
+        idle = (size.sum(dim=[other for other in range(3) if other != axis]) == 0).nonzero().flatten().tolist()
+        holds(
+            not idle,
+            f"of {size.shape[axis]} {name} the answer depends on some only, not on {idle}: "
+            "take the mean over all places",
+        )
     alone, together = torch.rand(1, 6, 3, 8, 8, generator=generator), torch.rand(2, 6, 3, 8, 8, generator=generator)
     holds(
         torch.equal(model(alone), model(alone)), "the same clip gets another answer at each call: what is random in it?"
@@ -214,6 +261,7 @@ def _repair(answer: object) -> None:
     both = model(torch.cat([alone, together]))[:1]
     holds(torch.allclose(model(alone), both, atol=1e-4), "a clip's answer depends on the other clips of the batch")
 
+    _one_number_for_each_channel(model, generator)
     clips, labels = _bars(5, 9)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(40):
@@ -225,7 +273,7 @@ def _repair(answer: object) -> None:
     holds(
         share > 0.9,
         f"trained on bars that move left or right, it is right about {share:.0%} of larger clips: does the order of "
-        "frames still count, and is the answer a mean, which does not grow with the clip?",
+        "frames still count, and does the ReLU stand before the mean?",
     )
 
 

@@ -105,16 +105,22 @@ def _guarded(answer: object) -> object:
 
     @wraps(answer)
     def call(*given: object) -> object:
-        kept = [value.clone() if isinstance(value, Tensor) else value for value in given]
+        kept = [tensor.clone() for tensor in _tensors(given)]
         result = answer(*given)
-        for value, before in zip(given, kept, strict=True):
-            if isinstance(value, Tensor) and not (value.shape == before.shape and torch.equal(value, before)):
-                raise WrongAnswerError(
-                    "what was given has been changed: compute something new and leave the inputs as they are"
-                )
+        now = _tensors(given)
+        if len(now) != len(kept) or not all(map(torch.equal, now, kept)):
+            raise WrongAnswerError(
+                "what was given has been changed: compute something new and leave the inputs as they are"
+            )
         return result
 
     return call
+
+
+def _tensors(given: tuple[object, ...]) -> list[Tensor]:
+    """Collect the tensors among what is given, those in lists too."""
+    parts = [part for value in given for part in (value if isinstance(value, list | tuple) else [value])]
+    return [part for part in parts if isinstance(part, Tensor)]
 
 
 def _is_stub(error: BaseException) -> bool:

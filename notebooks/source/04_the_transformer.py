@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from course import benchmark, budget, recipes
 from course.clips import resize
 from course.datasets import recall, sprites
-from course.datasets.captions import ALL
+from course.datasets.captions import TRAINED
 from course.display import curve, explore, heatmap, progress, show, strip
 from course.evaluation.claims import claim
 from course.exercises.checking import check, hint
@@ -53,13 +53,13 @@ show(
 strip(asked.clips[1], description="the same clip, frame by frame")
 
 # %% [markdown]
-# The networks of chapter 03 fail here when the time between is long. They carry one state from frame to frame, and every frame in between is one more chance to overwrite it, and one more factor in the gradient.
+# The recurrent networks of chapter 03, as they were first trained, fell to guessing when the time between was long. They carry one state from frame to frame, and every frame in between is one more chance to overwrite it, and one more factor in the gradient.
 #
 # There is another way to remember: do not carry anything. Keep all frames, and when the question comes, **look back**. How does a network look? Each frame states what it is (a *key*) and what it has to say (a *value*). The frame that wants to know something states what it is looking for (a *query*). It compares its query with every key, and takes the average of the values, weighted by how well they fit.
 #
 # ## 1. Looking back, by hand
 #
-# Three frames, two numbers each. A product $q \cdot k$ is large where query and key point the same way. A **softmax** makes weights of the products: all positive, with the sum 1.
+# Three frames, two numbers each. A product $q \cdot k$ is large where query and key point the same way. A **softmax** makes weights of the products: all positive, with the sum 1. (Why they are divided by $\sqrt{2}$ first comes in a moment.)
 
 # %%
 keys = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # what the three frames are
@@ -75,7 +75,7 @@ print("answer: ", [round(number, 2) for number in (weights @ values).tolist()])
 # %% [markdown]
 # Check the second weight: $e^{0} / (e^{1.41} + e^{0} + e^{1.41}) = 1 / (4.11 + 1 + 4.11) = 0.11$. The first and the third frame fit the query equally well; the second hardly counts.
 #
-# For all queries at once (Vaswani et al. 2017, eq. 1), with the queries as rows of $Q$:
+# For all queries at once (Vaswani et al. 2017, eq. 1), with the queries as rows of $Q$, $D$ numbers each:
 #
 # $$\text{attention}(Q, K, V) = \operatorname{softmax}\left(\frac{Q K^\top}{\sqrt{D}}\right) V.$$
 #
@@ -233,7 +233,7 @@ print(
 )
 
 # %% [markdown]
-# What does it cost to have written it ourselves? The package's layers beside PyTorch's, forward and backward, in turns: the last column is ours over theirs. (A size of 16 x 16 x 16 is that of section 5: the same place in all frames, for each place.)
+# What does it cost to have written it ourselves? The package's layers beside PyTorch's, forward and backward, in turns: the last column is ours over theirs. (A size of 16 x 16 x 16 is 16 clips of 16 patches and 16 frames, as section 5 has them.)
 
 # %% tags=["nbval-ignore-output"]
 rows = benchmark.layers(
@@ -242,9 +242,9 @@ rows = benchmark.layers(
 print(benchmark.table(rows))
 
 # %% [markdown]
-# For eight frames the calls cost more than the arithmetic, and PyTorch's one routine saves calls. For longer clips, three plain operations are no slower: on a CPU its routine is made for sequences of thousands, where it never writes down the whole table of weights, and saves memory.
+# For eight frames, attention alone is dearer than PyTorch's single routine: there the calls cost more than the arithmetic. For longer clips our three plain operations are the cheaper ones, and within a whole layer the difference is small everywhere. What PyTorch's routine saves is memory: it never writes down the whole table of weights.
 #
-# Is it causal? A promise in the code is one thing; the **gradient** is proof. If output $t$ does not change when frame $s$ changes, its gradient there is exactly 0.
+# Is it causal? A promise in the code is one thing; let us ask the **gradient**. Where it is not 0, output $t$ depends on frame $s$: a leak is proved. Exact zeros at random inputs are as good as proof that there is none.
 
 
 # %%
@@ -280,9 +280,9 @@ print("the same answers, in another order:", agree([shuffled_first], [shuffled_l
 # %% [markdown]
 # The frames are a bag. A clip that runs backwards is, to this network, the same clip. So time must be told, and there are three common ways:
 #
-# - **learned**: a table with one vector for each place, added to the frame that stands there and trained as any weight is.
+# - **learned**: a table with one vector for each time, added to the frame that is shown then and trained as any weight is.
 # - **sinusoidal** (Vaswani et al. 2017): the same, but the table is computed. Column by column, waves of ever longer period: $\sin(t / 10000^{2i/D})$ and $\cos(t / 10000^{2i/D})$. Like the hands of a clock, the quick ones tell neighbours apart, the slow ones what is far.
-# - **rotary** (Su et al. 2021): nothing is added. Queries and keys are *turned*, pair by pair of numbers, by an angle $t\,\theta_i$ that grows with their time. A product of two vectors depends only on the angle between them, so a score sees how far apart two frames are, and not when.
+# - **rotary** (Su et al. 2021): nothing is added. Queries and keys are *turned*, pair by pair of numbers, by an angle $t\,\theta_i$ that grows with their time. Turning changes no length, and turning both alike changes no product, so a score sees how far apart two frames are, and not when.
 
 # %%
 heatmap(
@@ -306,7 +306,7 @@ curve(
 print("the same at every time:", agree([turned[10, 1:20]], [turned[30, 21:40]]))
 
 # %% [markdown]
-# Now the whole model: each frame becomes one token, is told its time, passes two blocks, and an answer is read off at each frame. The package's `TemporalTransformer` does that. Its **permutation error**: shuffle the frames, and see by how much the answers change.
+# Now the whole model: each frame becomes one vector (a *token*), is told its time, passes two blocks, and an answer is read off at each frame. The package's `TemporalTransformer` does that. Its **permutation error**: shuffle the frames, and see by how much the answers change.
 
 
 # %%
@@ -353,7 +353,7 @@ claim(
 
 
 # %%
-SIDEWAYS = [combination for combination in ALL if combination.motion in ("left", "right")]
+SIDEWAYS = [combination for combination in TRAINED if combination.motion in ("left", "right")]
 NUM_FRAMES = 8  # of the clips that are trained on
 
 
@@ -482,7 +482,7 @@ curve(
 )
 
 # %% [markdown]
-# A computed table is often said to carry on where a learned one must stop. It does not break off, but look where the line of the sinusoidal positions ends. The network has learned what to do with the rows that it has met; the others are well-formed, and as unknown to it as random ones. Rotary positions were met already: a neighbour is one frame away, at $t = 3$ and at $t = 30$. What still wears them down is that ever more frames take part in the softmax, at distances that were never trained.
+# Vaswani et al. (2017) chose the computed table because it "may allow the model to extrapolate to sequence lengths longer than the ones encountered during training". It does not break off; but look where the line of the sinusoidal positions ends. The network has learned what to do with the rows that it has met; the others are well-formed, and as unknown to it as random ones. Rotary positions were met already: a neighbour is one frame away, at $t = 3$ and at $t = 30$. What wears them down at last may be that ever more frames take part in the softmax, at distances that were never trained.
 
 # %% tags=["nbval-ignore-output"]
 end = {kind: [row[-1] for row in longer[kind]] for kind in KINDS}
@@ -500,32 +500,58 @@ claim(
 )
 
 # %% [markdown]
-# ### A mask tells the time
+# ### No position, but a mask
 #
-# One more experiment, for which the textbooks do not prepare. **No position at all, but a causal mask. Chance again?** About 7 seconds.
+# One more experiment. **No position at all, but a causal mask, in models of one block and of two. Chance again?** About ten seconds.
 
 # %% tags=["nbval-ignore-output"]
 with budget.cpu_time() as watch:
-    masked = [
-        trained("none", seed, causal=True)
-        for seed in progress(budget.seeds(), description="masked")
-    ]
+    masked = {
+        num_layers: [
+            trained("none", seed, causal=True, num_layers=num_layers)
+            for seed in progress(budget.seeds(), description=f"blocks: {num_layers}")
+        ]
+        for num_layers in (1, 2)
+    }
 print(f"{watch.cpu_seconds:.0f} CPU seconds")
-claim(
-    "Left or right, no position but a causal mask (baseline: no mask either)",
-    [accuracy(model, NUM_FRAMES) for model in masked],
-    at_least=0.95,
-    baseline=bag,
-)
+for num_layers, found in masked.items():
+    claim(
+        f"Left or right, no position but a causal mask, blocks: {num_layers} (baseline: no mask either)",
+        [accuracy(model, NUM_FRAMES) for model in found],
+        at_least=0.95,
+        baseline=bag,
+    )
 claim(
     "Clips four times as long, no position but a causal mask (baseline: sinusoidal without a mask)",
-    [accuracy(model, 32) for model in masked],
+    [accuracy(model, 32) for model in masked[2]],
     at_least=0.7,
     baseline=end["sinusoidal"],
 )
 
 # %% [markdown]
-# The mask is not symmetric: the first frame sees one frame, the second two. In the first block each frame can find out how many it sees, which is its time, and the second block can use that (Haviv et al. 2022 found it in language models; Kazemnejad et al. 2023 that such models carry over to longer texts well). So "without a position a Transformer cannot tell order" is true of a Transformer that sees all frames, as most video models do, and false of a causal one with two blocks or more. With a *single* causal block, the last frame still sees a bag: exercise 4.4 relies on it.
+# With a mask, what a frame sees is its *past*. That is a bag still, but of the right frames: a sprite that moves right stands to the right of where it has been on average. So even one block can tell, and "without a position a Transformer cannot tell order" is true of one that sees all frames, as most video models do. What a single causal block cannot tell is the order *within* the past. Shuffle all frames but the last, and ask the last:
+
+# %%
+past_shuffled = torch.tensor([3, 0, 5, 1, 6, 4, 2, 7])  # the last one stays
+
+
+def change_of_last_answer(num_layers: int, seed: int) -> float:
+    """Return how much an untrained, causal model's last answer changes when the past is shuffled."""
+    model = model_with("none", seed, causal=True, num_layers=num_layers)
+    with torch.no_grad():
+        return (model(clips[:, past_shuffled]) - model(clips))[:, -1].abs().max().item()
+
+
+claim(
+    "One causal block, no position: change of the last answer when the past is shuffled (control: two blocks)",
+    [change_of_last_answer(1, seed) for seed in budget.SEEDS],
+    at_most=1e-5,
+    control=[change_of_last_answer(2, seed) for seed in budget.SEEDS],
+    always=True,
+)
+
+# %% [markdown]
+# With two blocks even that can be told: in the first, a frame's answer depends on how much past it has, and the second sees those answers (Haviv et al. 2022 found that causal language models need no position; Kazemnejad et al. 2023 that such models carry over to longer texts well).
 #
 # ## 3. The article's `VideoTransformer`, run as printed
 #
@@ -590,10 +616,10 @@ print(
 )
 
 # %% [markdown]
-# One by one:
+# One by one (it mixes along the first axis, so that is the order that we turned round):
 #
 # - `hidden_dim` is never used: the width of the model is that of its input.
-# - `batch_first` is `False` by default, so the first dimension is taken for time: clips look at *one another*, and a frame does not see the other frames of its own clip at all. The warning said so.
+# - `batch_first` is `False` by default, so the first dimension is taken for time: clips look at *one another*, and a frame does not see the other frames of its own clip at all. The warning names the switch, and speaks of speed alone.
 # - Were that set right, there would still be no causal mask: for prediction, every frame could copy the next.
 # - And no time position: what is mixed is a bag, as the last line shows.
 #
@@ -653,7 +679,7 @@ for index in (-2, -1):
     )
 
 # %% [markdown]
-# A fair reader will object: in chapter 03, with twice these seconds and the board at zero, the LSTM did learn the longest gap. So it did. The claim here is about *equal cost*: what the recurrent network learns late, or with help, the Transformer learns at once.
+# A fair reader will object: in chapter 03, with twice these seconds and the board at zero, the LSTM did learn the longest gap. So it did. The claim here is about *equal cost*: what the recurrent network learns late and with help, the Transformer learns at once.
 #
 # Why? Chapter 03 measured which share of the input's gradient reaches the frames that show the digit, before any training. In a recurrent network each step in between multiplies it by one more matrix. In a Transformer the way from the question to the digit is **one step, whatever the gap**; its share falls only because more frames share it.
 
@@ -683,7 +709,7 @@ claim(
 # %% [markdown]
 # The plain RNN loses a factor with each frame, and after many frames nothing is left to learn from. The LSTM with its open gate hands on as much as the Transformer; what it lacked, as chapter 03 found, was not gradient. The Transformer gets there without a gate, and without anyone who knows which bias to set.
 #
-# Two things must be said against the Transformer. It keeps *all* frames; an RNN keeps one state, for a clip of any length. And at equal CPU time it made fewer steps at long gaps than at short ones, as the next section explains.
+# Two things must be said against the Transformer. It keeps *all* frames; an RNN keeps one state, for a clip of any length. And what it pays grows faster than the clip, as the next section shows; at these lengths the difference is still small.
 #
 # ### Where does it look?
 #
@@ -716,7 +742,7 @@ claim(
 )
 
 # %% [markdown]
-# Nobody told it where the digit was. Choose the frame that looks; the bars below the frames are its weights. In training only the last frame was asked anything. **Where do you expect the others to look?**
+# Nobody told it where the digit was; but the digit always comes first, and its frames alone are black around it, so it is easy to find. Choose the frame that looks; the bars below the frames are its weights. In training only the last frame was asked anything. **Where do you expect the others to look?**
 
 
 # %%
@@ -740,6 +766,8 @@ explore(
 )
 
 # %% [markdown]
+# The others look at the digit, too, although nobody asked them anything: one set of weights makes the queries of all frames.
+#
 # A word of warning: weights say where an average was taken, not why an answer came out. With several blocks, a frame that is looked at may carry what it has itself collected elsewhere.
 #
 # ## 5. What it costs
@@ -837,7 +865,7 @@ curve(
     x_label="frames of 16 patches each",
     y_label="megabytes kept for the backward pass",
     log=True,
-    description="both begin alike; full attention bends upwards, factorised grows evenly",
+    description="alike for few frames; from then on full attention pulls ahead of factorised",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -859,11 +887,11 @@ claim(
 )
 
 # %% [markdown]
-# The formula promises more than the clock gives. It counts scores alone; the linear layers and the MLP, whose cost grows with $T N$, are the same in both, and factorised attention has one projection more. For short clips it is even the dearer one.
+# The formula promises more than the clock gives. It counts scores alone; the linear layers and the MLP, whose cost grows with $T N$, are the same in both, and factorised attention has a second attention, with projections of its own. For short clips it is even the dearer one.
 #
 # ## 6. Break it: a mask on the wrong side
 #
-# A model that predicts sees the past and guesses what comes. What if the mask lets it see the future? Here is a test that no honest model can pass: **random bits**, each to be predicted from those before. Nothing is to be learned; the cross-entropy of an honest guess is $\ln 2 = 0.693$.
+# A model that predicts sees the past and guesses what comes. What if the mask lets it see the future? Let the models predict **random bits**, each from those before. The cross-entropy of an honest guess is $\ln 2 = 0.693$.
 #
 # Three models: a causal one; one without a mask; one with the mask on the wrong side (it sees itself and what comes after). **Which reaches the lowest loss? Which would you publish?** It takes about 5 seconds.
 
@@ -873,7 +901,7 @@ def guess_bits(kind: str, seed: int) -> float:
     """Train a block to predict random bits; return the last loss."""
     torch.manual_seed(seed)
     block = attention.TransformerBlock(32, 2, causal=kind != "no mask", rotary=True)
-    look = {"wrong side": lambda x: block(x.flip(1)).flip(1)}.get(kind, block)
+    look = (lambda x: block(x.flip(1)).flip(1)) if kind == "wrong side" else block
     embed, read = nn.Embedding(2, 32), nn.Linear(32, 2)
     learner = nn.ModuleList([embed, block, read])
     generator = budget.generator(seed)
@@ -911,7 +939,7 @@ claim(
 )
 
 # %% [markdown]
-# The two broken ones look brilliant. That is how a leak announces itself: **by a result that is too good**, never by an error. When it then has to predict in earnest, the future is not there, and it has learned nothing. The gradient finds the fault before training:
+# The two broken ones look brilliant. That is how a leak announces itself: **by a result that is too good**, never by an error. Random bits cannot be predicted, so whatever is below $\ln 2$ was looked up. The gradient finds the fault before training:
 
 # %%
 sides = {

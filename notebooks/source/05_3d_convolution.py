@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from course import benchmark, budget
 from course.clips import resize
 from course.datasets import sprites
-from course.datasets.captions import COLOURS, HELD_OUT, SHAPES, Combination
+from course.datasets.captions import COLOURS, HELD_OUT, SHAPES, TRAINED, Combination
 from course.display import curve, explore, heatmap, progress, show, strip
 from course.evaluation.claims import claim
 from course.exercises.checking import check, hint
@@ -73,7 +73,7 @@ claim(
 )
 
 # %% [markdown]
-# Nothing but rounding, for random weights; and so for *all* weights, trained or not. A mean does not know the order of what went in:
+# No difference but rounding, for random weights; and so for *all* weights, trained or not. (The control's is small, since untrained answers are small, but it is not 0.) A mean does not know the order of what went in:
 #
 # $$\frac{1}{T} \sum_t f(x_t) = \frac{1}{T} \sum_t f(x_{T-1-t}).$$
 #
@@ -93,7 +93,7 @@ for t in range(3):
     print(f"frames {t}..{t + 2}: {' + '.join(terms)} = {total}")
 
 # %% [markdown]
-# It answers +1 where the pixel gets brighter, -1 where it gets darker. Five frames and a kernel of three give three results. (Mathematicians would turn the kernel round first. Deep learning does not, and says convolution all the same.)
+# It answers +1 where the pixel gets brighter, -1 where it gets darker. Five frames and a kernel of three give three results. (Mathematicians would turn the kernel round first, and call this a cross-correlation. Deep learning says convolution all the same.)
 #
 # Now three frames of three rows and three columns: a kernel that *wants to see* a bar move to the left, one column per frame. Where the bar should be it has 1, elsewhere $-\frac12$.
 
@@ -159,7 +159,7 @@ print(
 # %% [markdown]
 # Note the layout: convolutions want **(B, C, T, H, W)**, channels before time. The course's clips are (B, T, C, H, W), so a model turns them round when they enter, and `transpose(1, 2)` does that.
 #
-# The package does one thing differently. A full matrix holds each value 27 times, once for each place of the kernel. So it unfolds *time alone*: the three frames that a kernel sees become channels of one picture, and the rest is a convolution of pictures. Gradients, too, must be the same. How long do they take, forwards and backwards?
+# The package does one thing differently. A full matrix holds each value 27 times, once for each place of the kernel. So it unfolds *time alone*: the three frames that a kernel sees become channels of one picture, and the rest is a convolution of pictures. Are its gradients the same, too? And how long do the three take, forwards and back to the weights?
 
 # %% tags=["nbval-ignore-output"]
 functions = {"unfolding": conv3d_by_unfolding, "package": conv3d, "PyTorch": F.conv3d}
@@ -182,7 +182,7 @@ for name in ("unfolding", "package"):
     )
 
 # %% [markdown]
-# One matrix product, and yet it is the slowest: most of the time goes into writing the copies. A good library never writes them. Ours, with its three copies, comes close.
+# One matrix product, and yet it is the slowest by far: it must write 27 copies of the clip, and read them again. With three copies it is another matter.
 #
 # Now the class. It owns a weight and a bias, and pads so that a clip keeps its size.
 
@@ -214,7 +214,7 @@ print("package's equals PyTorch's: ", torch.allclose(package(x), theirs(x), atol
 # %% [markdown]
 # ## 3. Whose zeros? Causal padding
 #
-# Three frames of kernel cost two frames of clip, so zeros are put at the ends. Where? The usual answer is one before and one behind. Then output $t$ looks at the inputs $t-1$, $t$ **and** $t+1$. For a film that is over, why not. For a model that is to *predict* frame $t+1$, it is cheating. **Causal** padding puts both before the first frame, so that output $t$ sees $t-2$, $t-1$ and $t$.
+# Three frames of kernel cost two frames of clip, so zeros are put at the ends. Where? The usual answer is one before and one behind. Then output $t$ looks at the inputs $t-1$, $t$ **and** $t+1$. For a finished film that does no harm. A model that is to *predict* frame $t+1$ should not have it. **Causal** padding puts both before the first frame, so that output $t$ sees $t-2$, $t-1$ and $t$.
 #
 # To find out what an output sees, ask for its gradient.
 
@@ -248,18 +248,19 @@ for name, table in rows_seen.items():
 # %% [markdown]
 # ### Break it
 #
-# Let the two predict the next frame, one layer each, a few seconds of training. The sprite moves straight ahead, and a single layer is not much of a model. **Which error will be smaller, and by how much? Which of the two would you publish?**
+# Let the two predict the next frame, one layer each, a few seconds of training. The sprite moves straight ahead, and a single layer is not much of a model. **By how much will the two errors differ? Which of the two would you publish?**
 
 
 # %% tags=["nbval-ignore-output"]
 def error_of_next_frame(causal: bool, seed: int) -> float:
-    """Train one layer to give frame t + 1 at place t; return its squared error, as a share of copying frame t."""
+    """Train one layer to give frame t + 1 at time t; return its error on the last fresh batch, as a share of copying."""
     torch.manual_seed(seed)
     layer = Conv3d(3, 3, 3, causal=causal)
     optimiser = torch.optim.Adam(layer.parameters(), lr=0.02)
     generator = budget.generator(seed)
     for _ in range(budget.choose(full=250, smoke=3)):
-        x = sprites.sample(16, generator=generator).clips.transpose(1, 2)  # (B, C, T, H, W)
+        batch = sprites.sample(16, generator=generator, combinations=TRAINED)
+        x = batch.clips.transpose(1, 2)  # (B, C, T, H, W)
         error = (layer(x)[:, :, :-1] - x[:, :, 1:]).square().mean()
         optimiser.zero_grad()
         error.backward()
@@ -287,7 +288,7 @@ claim(
 claim("The same through causal padding: no miracle", honest, at_least=0.3, baseline=1.0)
 
 # %% [markdown]
-# The layer with symmetric padding has not learned to predict. It has learned to *look*: the answer is one frame to its right. Nothing in the loss curve says so. Rule for all chapters from here on: when a model predicts too well, take the gradient.
+# The layer with symmetric padding has not learned to predict. It has learned to *look*: the answer is one frame to its right. Its loss falls as a good model's does. Rule for all chapters from here on: when a model predicts too well, take the gradient.
 #
 # ## 4. (2+1)D: space first, then time
 #
@@ -305,14 +306,14 @@ for size, out in ((64, 64), (16, 32), (3, 16)):
     )
 
 # %% [markdown]
-# Check the first line by hand: $27 \cdot 64 \cdot 64 / (9 \cdot 64 + 3 \cdot 64)$ is $144$. Equal parameters, one nonlinearity more. The price is that the pictures between are wide, and they must be computed and kept. How do our layers compare with the same in PyTorch, forward and backward, in turns? The last column is ours over theirs.
+# Check the first line by hand: $27 \cdot 64 \cdot 64 / (9 \cdot 64 + 3 \cdot 64)$ is $144$. Equal parameters, one nonlinearity more. The price is that the pictures between are wide, and must be kept for the way back. How do our layers compare with the same in PyTorch, forward and backward, in turns? The last column is ours over theirs.
 
 # %% tags=["nbval-ignore-output"]
 rows = benchmark.layers("Conv3d", "Conv2Plus1d", repetitions=budget.choose(full=15, smoke=1))
 print(benchmark.table(rows))
 
 # %% [markdown]
-# What the whole kernel costs above 1 is the price of the three copies. A kernel over time alone needs none: with the frames as rows and the pixels as columns, it is a convolution of one picture, and the package does it so.
+# These are whole layers with the gradient of their input, so the three copies are paid for on the way back as well: that is where the whole kernel's ratio comes from. A kernel over time alone needs no copies: with the frames as rows and the pixels as columns, it is a convolution of one picture, and the package does it so.
 #
 # ## 5. How far does it see?
 #
@@ -384,9 +385,9 @@ attempt(torch.rand(1, 3, 3, 16, 16))
 attempt(torch.rand(1, 3, 3, 3, 3))
 
 # %% [markdown]
-# Two numbers again. On the left of the second message stands how many values `view` made of the clip; on the right the `64` of the linear layer. The first number is $64 \cdot (8-2) \cdot (16-2) \cdot (16-2)$, since the unpadded kernel takes two off each axis. To have 64 left, each axis must come down to 1, and so the only clip that fits has 3 frames of 3 x 3 pixels.
+# Two numbers again. In the message for (1, 3, 8, 16, 16), on the left, stands how many values `view` made of the clip; on the right the `64` of the linear layer. The first number is $64 \cdot (8-2) \cdot (16-2) \cdot (16-2)$, since the unpadded kernel takes two off each axis. To have 64 left, each axis must come down to 1, and so the only clip that fits has 3 frames of 3 x 3 pixels.
 #
-# The fault is not the number in `Linear(64, 2)`: any number there would fix *one* size of clip, and learn separate weights for each place. What is missing is a step that takes the places away. The package's `VideoCNN` takes the mean over all of them: then 64 channels are 64 numbers, whatever the size. Exercise 5.5 asks for your repair, and does not believe it before your network has learned a direction.
+# The fault is not the number in `Linear(64, 2)`: any number there would fix *one* size of clip, and learn separate weights for each place. What is missing is a step that makes 64 numbers of 64 channels, whatever the size. Exercise 5.5 asks for it, and does not believe you before your network has learned a direction. The package's `VideoCNN` has such a step:
 
 # %%
 repaired = VideoCNN(VideoCNNConfig(kind="3d", channels=64, num_layers=1))
@@ -444,7 +445,7 @@ for kind, config in configs.items():
     print(f"{kind:8} {config.channels:2} channels, {count} parameters ({count / number - 1:+.1%})")
 
 # %% [markdown]
-# And two rivals that are not trained at all. The *centre rule*: does the centre of brightness move to the right? The *motion rule*, from chapter 02: does a frame agree better with the next one if it is shifted right, or left? **Before you run the next cells, write down the accuracy that you expect from each of the five.**
+# And two rivals that are not trained at all. The *centre rule*: does the centre of brightness move to the right? The *motion rule*, made of chapter 02's motion features: shift a frame by one column and multiply it with the next, pixel by pixel. Where bright falls on bright the sum is large; is it larger for a shift to the right, or to the left? **The 2D network will get exactly half. Before you run the next cells, write down the accuracy that you expect from the other four.**
 
 
 # %% tags=["nbval-ignore-output"]
@@ -552,13 +553,13 @@ claim(
 # %% [markdown]
 # Two honest remarks.
 #
-# *The rules.* The centre rule follows the light, and is hardly better than a guess. The motion rule is a match for our networks: look at the baselines. Whoever knows the answer can write it down. The networks were told "left" and "right" and nothing else, and found a rule of their own, which also holds for looks that they had never met.
+# *The rules.* The centre rule is right a little more often than not: the light that sweeps over the scene moves the centre of brightness more than the sprite does. The motion rule is a match for our networks: look at the baselines. One who knows the rule can write it in two lines. The networks were told "left" and "right" and nothing else, and found a rule of their own, which also holds for looks that they had never met.
 #
-# *3D against (2+1)D.* In the paper, on real videos and with networks thousands of times larger, (2+1)D wins at equal parameters. Here, compare the curves, their bands, and then the CPU seconds: both learn the task, and whether one is ahead you see only where the bands do not overlap. Equal parameters are not equal work, either, since a ReLU and wide pictures between the two parts must be computed and kept. A ranking from a paper holds for the paper's task and size, until you have measured your own.
+# *3D against (2+1)D.* In the paper, on real videos and with networks thousands of times larger, (2+1)D wins at equal parameters. Here, compare the curves, their bands, and then the CPU seconds: both learn the task, and whether one is ahead you see only where the bands do not overlap. Equal parameters need not be equal work, either: which of the two is dearer depends on the width and on the library, as the table of section 4 shows. A ranking from a paper holds for the paper's task and size, until you have measured your own.
 #
 # ## 8. A kernel for every speed
 #
-# Take the kernel of section 1 and tilt it: how many columns does it want the bar to move in each frame? Below, the bar always moves left by one column per frame. **At which slider position does the response light up?**
+# Take the kernel of section 1 and tilt it: how many columns does it want the bar to move in each frame? Below, the bar always moves left by one column per frame. **How narrow is the peak: will a kernel for half a column per frame, or for one and a half, still respond?**
 
 
 # %%
@@ -598,15 +599,13 @@ explore(
 #
 # ## 9. The chapter's clip
 #
-# From the trained 3D network, the channel of its last layer that minds the direction most; below each clip, where it answers.
+# We take the trained 3D network and, of its last layer, the channel that minds the direction most. Below each clip you see where this channel answers.
 
 # %% tags=["nbval-ignore-output"]
 model = runs["3d", 0][0]
 with torch.no_grad():
     response = model.features(test_clips)  # (B, T, channels, 4, 4)
-left, right = response.mean(dim=(1, 3, 4)).chunk(
-    2
-)  # mean answers to each direction, (pairs, channels)
+left, right = response.mean(dim=(1, 3, 4)).chunk(2)  # mean answers, (pairs, channels) each
 channel = ((left - right).mean(dim=0).abs() / (left + right).mean(dim=0).clamp(min=1e-6)).argmax()
 maps = response[:, :, channel, None]
 maps = maps / maps.max().clamp(min=1e-6)
@@ -629,8 +628,12 @@ show(
     fps=6,
     description="three clips in snow and light, and their reverses; below each, the response of one learned channel",
 )
+for way, answers in (("left", left), ("right", right)):
+    print(f"mean response to all test clips that move {way}: {answers[:, channel].mean():.3f}")
 
 # %% [markdown]
+# One channel, one direction: it answers to the clips of one kind and hardly to their reverses, though both are made of the same frames. (We chose the best channel by looking; the numbers are of all test clips.)
+#
 # ## Exercises
 
 # %% [markdown]
@@ -679,7 +682,7 @@ check("05-causal", causal_conv3d)
 # %% [markdown]
 # ### Exercise 5.3 · The frame that went missing
 #
-# *15 minutes, difficulty 2 of 3.* A kernel of two frames with a stride of 2 halves the frame rate. With 7 frames it takes (0, 1), (2, 3), (4, 5), and frame 6 is gone, without a word: the most recent, which a predictor needs most. Lose nothing: where T is odd, put one black frame *before* the first. The weight is (O, C, 2, 1, 1).
+# *15 minutes, difficulty 2 of 3.* A kernel of two frames with a stride of 2 halves the frame rate. With 7 frames it takes (0, 1), (2, 3), (4, 5), and frame 6 is gone, without a word: the most recent, which a predictor needs most. Lose nothing: where T is odd, put one black frame *before* the first. The weight is (O, C, 2, 1, 1); `F.conv3d` takes a `stride` of three numbers, for time, height and width.
 
 
 # %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "05-stride", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -724,7 +727,7 @@ check("05-field", field_of)
 # %% [markdown]
 # ### Exercise 5.5 · Repair the printed network
 #
-# *20 minutes, difficulty 2 of 3.* First name the two faults of section 6 in a sentence each, from the messages alone. Then mend them: the layers stay as printed, only `forward` is yours. It gets our clips (B, T, 3, H, W), of any size from 3 x 3 x 3 on. The check tries several sizes, looks at what reaches the convolution, and then trains your network on bars that move left or right.
+# *20 minutes, difficulty 2 of 3.* Name the two faults of section 6 in a sentence each, from the messages alone: what do the two numbers in each of them count? Then mend both: the layers stay as printed, only `forward` is yours. It gets our clips (B, T, 3, H, W), of any size from 3 x 3 x 3 on. The check tries several sizes, looks at what reaches the convolution, and then trains your network on bars that move left or right.
 
 
 # %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "05-repair", "locked": false, "schema_version": 3, "solution": true, "task": false}

@@ -8,17 +8,31 @@ for t in range(x.shape[1]):
 return torch.stack(states, dim={dim})"""
 STEP = "hidden = torch.tanh(x[:, t] @ W.T + hidden @ U.T + b)"
 
-GATES = """{order} = gates.chunk(4, dim=-1)
-memory = {memory}
+GRU = """{blocks}
+r, z = {gates}
+n = {candidate}
 return {result}"""
-ORDER = "write, keep, candidate, show"
-MEMORY = "keep.sigmoid() * memory + write.sigmoid() * candidate.tanh()"
-RESULT = "show.sigmoid() * memory.tanh(), memory"
+BLOCKS = "(x_r, x_z, x_n), (h_r, h_z, h_n) = from_input.chunk(3, -1), from_hidden.chunk(3, -1)"
+GATES = "(x_r + h_r).sigmoid(), (x_z + h_z).sigmoid()"
+CANDIDATE = "(x_n + r * h_n).tanh()"
+RESULT = "z * hidden + (1 - z) * n"
+
+
+def gru(blocks=BLOCKS, gates=GATES, candidate=CANDIDATE, result=RESULT):
+    """Write the body of a step, one part of it perhaps wrong."""
+    return GRU.format(blocks=blocks, gates=gates, candidate=candidate, result=result)
+
 
 CLIP = """norm = {norm}
 return [{scale} * gradient for gradient in gradients]"""
 NORM = "torch.cat([gradient.flatten() for gradient in gradients]).norm().item()"
 SCALE = "min(1.0, max_norm / max(norm, 1e-12))"
+
+IN_PLACE = """norm = sum(gradient.square().sum() for gradient in gradients).sqrt()
+if norm > {limit}:
+    for gradient in gradients:
+        gradient *= {scale}
+return gradients"""
 
 WRONG = {
     "03-walk": [
@@ -75,81 +89,40 @@ return torch.stack(states).reshape(len(x), x.shape[1], -1)""",
         ),
         ("batch walked for time", "x = x.transpose(0, 1)\n" + WALK.format(step=STEP, dim=0), "the batch was walked"),
         ("starts with ones", WALK.format(step=STEP, dim=1).replace("new_zeros", "new_ones"), "by hand"),
+        ("detached state", WALK.format(step=STEP.replace("hidden @", "hidden.detach() @"), dim=1), "do not detach"),
+        ("squeezed", WALK.format(step=STEP.replace("b)", "b).squeeze()"), dim=1), "for one clip"),
+        (
+            "state kept from the last call",
+            "hidden = getattr(walk_rnn, 'kept', None)\n"
+            "if hidden is None or hidden.shape != (len(x), len(b)):\n    hidden = x.new_zeros(len(x), len(b))\n"
+            "states = []\nfor t in range(x.shape[1]):\n    " + STEP + "\n    states.append(hidden)\n"
+            "walk_rnn.kept = hidden\nreturn torch.stack(states, dim=1)",
+            "each call begins with zeros",
+        ),
     ],
-    "03-gates": [
+    "03-gru": [
+        ("update gate first", gru(gates="(x_z + h_z).sigmoid(), (x_r + h_r).sigmoid()"), "reset and update"),
+        ("update gate reversed", gru(result="(1 - z) * hidden + z * n"), "throws it away"),
+        ("no reset", gru(candidate="(x_n + h_n).tanh()"), "reset gate is missing"),
+        ("reset on all", gru(candidate="(r * (x_n + h_n)).tanh()"), "the whole candidate"),
+        ("reset on the frame", gru(candidate="(r * x_n + h_n).tanh()"), "part from the frame"),
+        ("reset outside the tanh", gru(candidate="r * (x_n + h_n).tanh()"), "half of the state"),
+        ("reset on the state itself", gru(candidate="(x_n + r * hidden).tanh()"), "its third block"),
+        ("sigmoid on the candidate", gru(candidate="(x_n + r * h_n).sigmoid()"), "not a sigmoid"),
+        ("no tanh", gru(candidate="x_n + r * h_n"), "tanh is missing"),
+        ("old state gone", gru(result="(1 - z) * n"), "old state is gone"),
+        ("candidate added whole", gru(result="z * hidden + n"), "added whole"),
+        ("gates blind to the state", gru(gates="x_r.sigmoid(), x_z.sigmoid()"), "frame alone"),
+        ("no squashing", gru(gates="x_r + h_r, x_z + h_z"), "sigmoid is missing"),
         (
-            "keep first",
-            GATES.format(order="keep, write, candidate, show", memory=MEMORY, result=RESULT),
-            "keep and write are exchanged",
-        ),
-        (
-            "candidate last",
-            GATES.format(order="write, keep, show, candidate", memory=MEMORY, result=RESULT),
-            "another order",
-        ),
-        (
-            "sigmoid on the candidate",
-            GATES.format(
-                order=ORDER, memory="keep.sigmoid() * memory + write.sigmoid() * candidate.sigmoid()", result=RESULT
+            "interleaved",
+            gru(
+                blocks="(x_r, x_z, x_n), (h_r, h_z, h_n) = "
+                "(part.reshape(len(part), -1, 3).unbind(-1) for part in (from_input, from_hidden))"
             ),
-            "tanh, not a sigmoid",
+            "every third column",
         ),
-        (
-            "no squashing of gates",
-            GATES.format(order=ORDER, memory="keep * memory + write * candidate.tanh()", result=RESULT),
-            "sigmoids are missing",
-        ),
-        (
-            "forget gate forgets",
-            GATES.format(
-                order=ORDER,
-                memory="(1 - keep.sigmoid()) * memory + write.sigmoid() * candidate.tanh()",
-                result=RESULT,
-            ),
-            "how much to lose",
-        ),
-        (
-            "memory not carried over",
-            GATES.format(order=ORDER, memory="write.sigmoid() * candidate.tanh()", result=RESULT),
-            "old memory is gone",
-        ),
-        (
-            "memory never forgotten",
-            GATES.format(order=ORDER, memory="memory + write.sigmoid() * candidate.tanh()", result=RESULT),
-            "keep gate is missing",
-        ),
-        (
-            "shows the old memory",
-            "write, keep, candidate, show = gates.chunk(4, dim=-1)\nhidden = show.sigmoid() * memory.tanh()\n"
-            f"return hidden, {MEMORY}",
-            "old memory",
-        ),
-        (
-            "no tanh on the memory",
-            GATES.format(order=ORDER, memory=MEMORY, result="show.sigmoid() * memory, memory"),
-            "tanh of the memory is missing",
-        ),
-        (
-            "no show gate",
-            GATES.format(order=ORDER, memory=MEMORY, result="memory.tanh(), memory"),
-            "show gate is missing",
-        ),
-        (
-            "memory first",
-            GATES.format(order=ORDER, memory=MEMORY, result="memory, show.sigmoid() * memory.tanh()"),
-            "exchanged",
-        ),
-        (
-            "interleaved gates",
-            "write, keep, candidate, show = gates.reshape(len(gates), -1, 4).unbind(-1)\n"
-            + "\n".join(GATES.format(order=ORDER, memory=MEMORY, result=RESULT).splitlines()[1:]),
-            "every fourth column",
-        ),
-        (
-            "hidden state alone",
-            GATES.format(order=ORDER, memory=MEMORY, result="show.sigmoid() * memory.tanh()"),
-            "a pair",
-        ),
+        ("nothing done", "return hidden", "half of the state"),
     ],
     "03-clip": [
         (
@@ -187,6 +160,41 @@ return torch.stack(states).reshape(len(x), x.shape[1], -1)""",
             CLIP.format(norm=NORM, scale="(1.0 if norm <= max_norm else 0.0)"),
             "one number",
         ),
+        ("in place, always scaled", IN_PLACE.format(limit="0", scale="max_norm / norm"), "has been changed"),
+        (
+            "in place, divided by the norm alone",
+            IN_PLACE.format(limit="max_norm", scale="1 / norm"),
+            "has been changed",
+        ),
+        (
+            "in place, no root",
+            IN_PLACE.replace(".sqrt()", "").format(limit="max_norm", scale="max_norm / norm"),
+            "has been changed",
+        ),
+        (
+            "in place, as PyTorch",
+            "parameters = [nn.Parameter(torch.zeros_like(gradient)) for gradient in gradients]\n"
+            "for parameter, gradient in zip(parameters, gradients):\n    parameter.grad = gradient\n"
+            "nn.utils.clip_grad_norm_(parameters, max_norm)\nreturn [parameter.grad for parameter in parameters]",
+            "has been changed",
+        ),
+        (
+            "nothing for a norm of 0",
+            f"norm = {NORM}\nif norm == 0:\n    return []\n"
+            "return [gradient * min(1.0, max_norm / norm) for gradient in gradients]",
+            "wanted a list of 1",
+        ),
+        (
+            "None for a norm of 0",
+            f"norm = {NORM}\nif norm > 0:\n    return [gradient * min(1.0, max_norm / norm) for gradient in gradients]",
+            "whose norm is 0",
+        ),
+        (
+            "first and last alone",
+            "norm = (gradients[0].norm() ** 2 + gradients[-1].norm() ** 2).sqrt().item()\n"
+            "return [gradient * min(1.0, max_norm / max(norm, 1e-12)) for gradient in gradients]",
+            "of three tensors",
+        ),
     ],
     "03-bias": [
         ("share per frame", "return left ** (1 / num_frames)", "share kept per frame"),
@@ -217,5 +225,6 @@ return torch.stack(states).reshape(len(x), x.shape[1], -1)""",
             "return torch.log(torch.tensor(left ** (1 / num_frames))).item()",
             "half of the sigmoid's inverse",
         ),
+        ("nan", "keep = left ** (1 / num_frames)\nreturn torch.log(torch.tensor(keep / (keep - 1))).item()", "is nan"),
     ],
 }

@@ -45,6 +45,21 @@ SEQUENCE = """return nn.Sequential(
     nn.Linear(hidden_dim, input_dim),
 )"""
 
+BLOCKS = """class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enter, self.leave = nn.Linear(input_dim, hidden_dim), nn.Linear(hidden_dim, input_dim)
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(hidden_dim, num_heads, 64, 0.0, batch_first=True) for _ in range(num_layers)
+        )
+    def forward(self, x):
+        T = x.shape[1]
+        future = torch.ones(T, T, dtype=torch.bool).triu(1)
+        x = self.enter(x) + position.sinusoidal(T, hidden_dim)
+        {walk}
+        return self.leave({result})
+return Model()"""
+
 WRONG = {
     "04-attention": [
         (
@@ -91,6 +106,17 @@ WRONG = {
             "wanted",
         ),
         ("weights alone", SCORES + f"return scores.masked_fill(~visible, {MINUS}).softmax(-1)", "wanted"),
+        (
+            "scaled by the size of the values",
+            'return (q @ k.mT / v.shape[-1]).masked_fill(~visible, float("-inf")).softmax(-1) @ v',
+            "wanted",
+        ),
+        ("always by 4", 'return (q @ k.mT / 4).masked_fill(~visible, float("-inf")).softmax(-1) @ v', "wanted"),
+        (
+            "four dimensions alone",
+            'return (q @ k.transpose(2, 3) / q.shape[-1] ** 0.5).masked_fill(~visible, float("-inf")).softmax(-1) @ v',
+            "dimension out of range",
+        ),
     ],
     "04-mask": [
         (
@@ -118,6 +144,12 @@ WRONG = {
             "right for two patches alone",
             "frame = torch.arange(num_frames * num_patches) // 2\nreturn frame[:, None] >= frame[None, :]",
             "for 2 frames of 3 patches",
+        ),
+        (
+            "four frames back at most",
+            "frame = torch.arange(num_frames * num_patches) // num_patches\n"
+            "back = frame[:, None] - frame\nreturn (back >= 0) & (back < 4)",
+            "for 6 frames",
         ),
     ],
     "04-rotary": [
@@ -249,6 +281,54 @@ WRONG = {
         ),
         ("a model of single frames", "return nn.Linear(input_dim, input_dim)", "does not depend on all"),
         ("the class, not a model", "return nn.Transformer", "wanted a module"),
+        (
+            "a position from 0 to 1",
+            ENCODER.format(**WHOLE | {"position": "+ torch.linspace(0, 1, T)[:, None]"}),
+            "depend on T",
+        ),
+        (
+            "positions counted from the end",
+            ENCODER.format(**WHOLE | {"position": "+ position.sinusoidal(T, hidden_dim).flip(0)"}),
+            "depend on T",
+        ),
+        (
+            "each block reads the first input",
+            BLOCKS.format(walk="for block in self.blocks:\n            result = block(x, future)", result="result"),
+            "what the block before it gave",
+        ),
+        (
+            "the first block alone",
+            BLOCKS.format(walk="x = self.blocks[0](x, future)", result="x"),
+            "what the block before it gave",
+        ),
+        (
+            "one block three times",
+            "block = attention.TransformerBlock(hidden_dim, num_heads, causal=True, rotary=True)\n"
+            "enter, leave = nn.Linear(input_dim, hidden_dim), nn.Linear(hidden_dim, input_dim)\n"
+            "return nn.Sequential(enter, *[block] * num_layers, leave)",
+            "weights of its own",
+        ),
+        (
+            "mask in the first block alone",
+            BLOCKS.format(
+                walk="for i, block in enumerate(self.blocks):\n            x = block(x, None if i else future)",
+                result="x",
+            ),
+            "with three blocks",
+        ),
+        (
+            "dropout that never ends",
+            ENCODER.format(
+                **WHOLE | {"position": "+ position.sinusoidal(T, hidden_dim)\n        x = F.dropout(x, 0.1)"}
+            ),
+            "at each call",
+        ),
+        ("a row all hidden", ENCODER.format(**WHOLE | {"future": "triu()"}), "all hidden"),
+        (
+            "detached",
+            ENCODER.format(**WHOLE | {"position": "+ position.sinusoidal(T, hidden_dim)\n        x = x.detach()"}),
+            "detached",
+        ),
     ],
     "04-time": [
         (
@@ -293,6 +373,13 @@ WRONG = {
             "the first place alone",
             "result = x.clone()\nresult[:, :, 0] = layer(x[:, :, 0])\nreturn result",
             "wanted",
+        ),
+        ("patches as channels", "return layer(x.flatten(2)).reshape(x.shape)", "no further channels"),
+        (
+            "each channel for itself",
+            "B, T, N, D = x.shape\n"
+            "return layer(x.permute(0, 2, 3, 1).reshape(-1, T, 1)).reshape(B, N, D, T).permute(0, 3, 1, 2)",
+            "was given (20, 4, 1)",
         ),
     ],
 }

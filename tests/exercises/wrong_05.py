@@ -255,5 +255,48 @@ WRONG = {
             "in the place of time",
         ),
         ("a constant", "return torch.zeros(len(clips), 2)", "the convolution is not used"),
+        ("sum for mean", REPAIR.format(clips="clips.transpose(1, 2)", pooled="x.sum(dim=(2, 3, 4))"), "added up"),
+        (
+            "channels and places mixed",
+            REPAIR.format(clips="clips.transpose(1, 2)", pooled="x.reshape(len(x), -1, 64).mean(1)"),
+            "reshape mixes",
+        ),
+        (
+            "the middle alone",
+            REPAIR.format(clips="clips.transpose(1, 2)", pooled="x.mean(2)[:, :, x.shape[3] // 2, x.shape[4] // 2]"),
+            "of 6 rows",
+        ),
+        (
+            "the top row alone",
+            REPAIR.format(clips="clips.transpose(1, 2)", pooled="x[:, :, :, 0].mean(dim=(2, 3))"),
+            "of 6 rows",
+        ),
+        (
+            "a corner of 4",
+            REPAIR.format(clips="clips.transpose(1, 2)", pooled="x[..., :4, :4].mean(dim=(2, 3, 4))"),
+            "of 8 columns",
+        ),
+        (
+            "softmax behind",
+            REPAIR.format(clips="clips.transpose(1, 2)", pooled="x.mean(dim=(2, 3, 4))") + ".softmax(1)",
+            "behind the last layer",
+        ),
+        (
+            "ReLU behind",
+            "x = self.relu(self.conv1(clips.transpose(1, 2)))\nreturn self.relu(self.fc(x.mean(dim=(2, 3, 4))))",
+            "last layer",
+        ),
+        ("no ReLU", "return self.fc(self.conv1(clips.transpose(1, 2)).mean(dim=(2, 3, 4)))", "ReLU is missing"),
+        (
+            "ReLU after the mean",
+            "x = self.conv1(clips.transpose(1, 2))\nreturn self.fc(self.relu(x.mean(dim=(2, 3, 4))))",
+            "ReLU stand before",
+        ),
+        (
+            "no gradient",
+            "with torch.no_grad():\n    x = self.relu(self.conv1(clips.transpose(1, 2)))\n"
+            "return self.fc(x.mean(dim=(2, 3, 4)))",
+            "no gradient",
+        ),
     ],
 }
