@@ -191,8 +191,8 @@ def _one_number_for_each_channel(model: nn.Module, generator: torch.Generator) -
                     .softmax(0)
                     .expand(2, 2),
                 },
-                look="each of the 64 channels becomes one number, from its own places alone (reshape mixes channels and "
-                "places), and nothing stands behind the last layer",
+                look="each of the 64 channels becomes one number, from its own places alone (reshape mixes channels "
+                "and places), and nothing stands behind the last layer",
                 tolerance=1e-4,
             )
         conv.weight.copy_(kept[0])
