@@ -15,6 +15,7 @@
 
 # %%
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,8 +25,7 @@ from torch.nn import functional as F
 
 from course import benchmark, budget, recipes
 from course.clips import resize
-from course.datasets import recall, sprites
-from course.datasets.captions import TRAINED
+from course.datasets import captions, recall, sprites
 from course.display import curve, explore, heatmap, progress, show, strip
 from course.evaluation.claims import claim
 from course.exercises.checking import check, hint
@@ -353,15 +353,17 @@ claim(
 
 
 # %%
-SIDEWAYS = [combination for combination in TRAINED if combination.motion in ("left", "right")]
 NUM_FRAMES = 8  # of the clips that are trained on
 
 
-def directions(num_clips: int, seed: int) -> tuple[Tensor, Tensor]:
+def directions(
+    num_clips: int, seed: int, among: Sequence[captions.Combination]
+) -> tuple[Tensor, Tensor]:
     """Return clips of 32 frames and, for each frame, 1 where the sprite moves right, 0 left, -100 not asked."""
     config = sprites.SpriteConfig(num_frames=32)
+    sideways = [combination for combination in among if combination.motion in ("left", "right")]
     batch = sprites.sample(
-        num_clips, generator=budget.generator(seed), config=config, combinations=SIDEWAYS
+        num_clips, generator=budget.generator(seed), config=config, combinations=sideways
     )
     velocity = batch.state.velocity[..., 1].sign()  # (B, 32): of the step to the next frame
     answers = torch.full(velocity.shape, -100)
@@ -376,7 +378,8 @@ def ask_inside(answers: Tensor) -> Tensor:
     return inside
 
 
-TRAINED, TESTED = directions(budget.choose(full=600, smoke=40), 100), directions(400, 200)
+TRAINED = directions(budget.choose(full=600, smoke=40), 100, captions.TRAINED)
+TESTED = directions(400, 200, captions.ALL)  # with the combinations held out for good
 words = {1: "right", 0: "left", -100: "not asked"}
 strip(
     TESTED[0][2, :8],
