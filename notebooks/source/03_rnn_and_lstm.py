@@ -358,7 +358,7 @@ curve(
 #
 # Two trainings run at a time, one on each core. The next cells take about a minute each.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 GAPS = budget.choose(full=(4, 16, 48), smoke=(4, 48))
 SECONDS = budget.choose(full=7.0, smoke=0.1)  # CPU seconds for each training
 
