@@ -11,6 +11,7 @@ class MeanFrameModel(nn.Module):
 
     def __init__(self, *, num_channels: int, size: int, hidden_size: int, output_size: int) -> None:
         super().__init__()
+        self.frame = (num_channels, size, size)
         self.answer = nn.Sequential(
             nn.Linear(num_channels * size**2, hidden_size), nn.GELU(), nn.Linear(hidden_size, output_size)
         )
@@ -18,5 +19,7 @@ class MeanFrameModel(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """clips: (B, T, C, size, size); returns (B, T, output_size)."""
         expect_tensor(clips, "B T C H W", name="clips")
+        if clips.shape[2:] != self.frame:
+            raise ValueError(f"clips: wanted (B, T, {', '.join(map(str, self.frame))}), got {tuple(clips.shape)}")
         count = torch.arange(1, clips.shape[1] + 1, device=clips.device)
         return self.answer(clips.flatten(2).cumsum(dim=1) / count[:, None])  # (B, T, output_size)
