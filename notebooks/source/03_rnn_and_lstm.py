@@ -16,7 +16,7 @@
 import torch
 from torch import Tensor, nn
 
-from course import benchmark, budget, recipes
+from course import benchmark, budget
 from course.datasets import sprites
 from course.datasets.recall import recall_clips, recall_digits
 from course.display import curve, explore, show, strip
@@ -24,7 +24,8 @@ from course.evaluation.claims import claim
 from course.evaluation.gradients import share_by_frame
 from course.exercises.checking import check, hint, working
 from course.layers import recurrent
-from course.recipes import RecallRun
+from course.recipes import recall
+from course.recipes.recall import RecallRun
 from course.training.loop import TrainConfig, train
 
 print(budget.settle())
@@ -327,9 +328,9 @@ explore(
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
-model = recipes.recall_model("LSTM")
+model = recall.recall_model("LSTM")
 optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
-source = recipes.recall_batches(gap=4, seed=0)  # endless: clips (32, 7, 1, 16, 16), labels (32,)
+source = recall.recall_batches(gap=4, seed=0)  # endless: clips (32, 7, 1, 16, 16), labels (32,)
 losses = []
 with budget.cpu_time() as watch:
     for _ in range(budget.choose(full=700, smoke=20)):
@@ -350,7 +351,7 @@ curve(
 )
 
 # %% [markdown]
-# The loss sits at the level of guessing, $\ln 10 \approx 2.3$, and then falls. From here on the package's loop does this (`course.training.loop.train`; it also warms the learning rate up, lowers it at the end, and clips), and counts the CPU seconds. `recipes.train_recall` calls it with a larger learning rate and smoothed labels, which read new handwriting better.
+# The loss sits at the level of guessing, $\ln 10 \approx 2.3$, and then falls. From here on the package's loop does this (`course.training.loop.train`; it also warms the learning rate up, lowers it at the end, and clips), and counts the CPU seconds. `recall.train_recall` calls it with a larger learning rate and smoothed labels, which read new handwriting better.
 #
 # ## 5. How long does it last?
 #
@@ -394,12 +395,12 @@ print(f"gaps of {', '.join(map(str, GAPS))} frames")
 
 # %% tags=["nbval-ignore-output"]
 for name in ("mean frame", "RNN"):
-    results |= recipes.recall_results(runs(name))
+    results |= recall.recall_results(runs(name))
     report(name)
 
 # %% tags=["nbval-ignore-output"]
 for name in ("LSTM", "LSTM, forget bias 3"):
-    results |= recipes.recall_results(runs(name))
+    results |= recall.recall_results(runs(name))
     report(name)
 
 # %% tags=["nbval-ignore-output"]
@@ -420,7 +421,7 @@ curve(
 NEAR, FAR = GAPS[-2:]  # 16 and 48 frames
 GATED = "LSTM, forget bias 3"
 shuffled = runs(GATED, (NEAR,), shuffled=True)
-results |= recipes.recall_results(shuffled)
+results |= recall.recall_results(shuffled)
 bounds = {"RNN": {"at_most": 0.8}, "LSTM": {"at_most": 0.8}, GATED: {"at_least": 0.85}}
 for name, bound in bounds.items():
     claim(
@@ -447,11 +448,11 @@ SHOWN = 2
 
 def share_of_digit(model: str, gap: int) -> list[float]:
     """Return the share of the gradient that reaches the digit, before training, for three seeds."""
-    clips, labels = next(recipes.recall_batches(gap, seed=0))
+    clips, labels = next(recall.recall_batches(gap, seed=0))
     shares = []
     for seed in budget.SEEDS:
         torch.manual_seed(seed)
-        by_frame = share_by_frame(recipes.recall_model(model), clips, labels)
+        by_frame = share_by_frame(recall.recall_model(model), clips, labels)
         shares.append(by_frame[:SHOWN].sum().item())
     return shares
 
@@ -497,7 +498,7 @@ LONGER, CENTRED = {"seconds": 2 * SECONDS}, {"centre": True}
 
 def suspect(words: str, model: str, gap: int = FAR, **options: float) -> None:
     """Train a kind of network in another way and print what it recalls."""
-    results.update(recipes.recall_results(runs(model, (gap,), **options)))
+    results.update(recall.recall_results(runs(model, (gap,), **options)))
     right = ", ".join(f"{value:.2f}" for value in accuracies(model, gap, **options))
     print(f"{model:20} gap {gap:2}, {words}: {right}")
 
@@ -533,19 +534,19 @@ claim(
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
-model = recipes.recall_model("LSTM, forget bias 3")
-source = recipes.recall_batches(gap=4, seed=0)
+model = recall.recall_model("LSTM, forget bias 3")
+source = recall.recall_batches(gap=4, seed=0)
 with budget.cpu_time() as watch:
     history = train(
         model,
         source,
-        recipes.recall_loss,
+        recall.recall_loss,
         TrainConfig(num_steps=budget.choose(full=500, smoke=10)),
     )
 print(f"{len(history.losses)} steps in {watch.cpu_seconds:.0f} CPU seconds")
 
 # %% tags=["nbval-ignore-output"]
-clips, wanted = next(recipes.recall_batches(gap=4, seed=7, split="test", batch_size=500))
+clips, wanted = next(recall.recall_batches(gap=4, seed=7, split="test", batch_size=500))
 other = clips.flip(0)  # each clip is preceded by another one
 with torch.no_grad():
     encoded = model.encode(clips.flatten(2))

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course import benchmark, budget, recipes
+from course import benchmark, budget
 from course.clips import resize
 from course.datasets import captions, recall, sprites
 from course.display import curve, explore, heatmap, progress, show, strip
@@ -31,6 +31,14 @@ from course.evaluation.claims import claim
 from course.exercises.checking import check, hint
 from course.layers import attention, position
 from course.models.temporal_transformer import TemporalTransformer, TemporalTransformerConfig
+from course.recipes.recall import (
+    RecallResult,
+    RecallRun,
+    recall_batches,
+    recall_loss,
+    recall_model,
+    recall_results,
+)
 from course.training.loop import TrainConfig, train
 from course.video import write_clip
 
@@ -630,22 +638,22 @@ print(
 #
 # ## 4. Remember
 #
-# Back to the digit behind the board. Chapter 03 trained its networks on this, each for the same CPU time, and plotted how often they are right against the number of frames between the digit and the question. The Transformer joins them under the same rules: the same clips, the same optimiser, the same seconds (`recipes.RECALL_COST` lists what a step of each costs). The baseline answers from the mean of all frames, in which the digit is still faintly there; chance is 0.1. **Where will the Transformer's curve lie, and which slope will it have?** First the Transformer and the baseline: about a minute on two cores.
+# Back to the digit behind the board. Chapter 03 trained its networks on this, each for the same CPU time, and plotted how often they are right against the number of frames between the digit and the question. The Transformer joins them under the same rules: the same clips, the same optimiser, the same seconds (`course.recipes.recall.RECALL_COST` lists what a step of each costs). The baseline answers from the mean of all frames, in which the digit is still faintly there; chance is 0.1. **Where will the Transformer's curve lie, and which slope will it have?** First the Transformer and the baseline: about a minute on two cores.
 
 
 # %% tags=["nbval-ignore-output"]
 GAPS = budget.choose(full=(4, 16, 48), smoke=(4, 16))
 SECONDS = budget.choose(full=7.0, smoke=0.1)  # CPU seconds for each training
-results: dict[str, list[list[recipes.RecallResult]]] = {}  # by name, seed and gap
+results: dict[str, list[list[RecallResult]]] = {}  # by name, seed and gap
 
 
 def remember(name: str) -> None:
     """Train a kind of network at each gap with each seed, keep the results, print what it recalled."""
     runs = [
-        [recipes.RecallRun(model=name, gap=gap, seed=seed, cpu_seconds=SECONDS) for gap in GAPS]
+        [RecallRun(model=name, gap=gap, seed=seed, cpu_seconds=SECONDS) for gap in GAPS]
         for seed in budget.seeds()
     ]
-    done = recipes.recall_results([run for row in runs for run in row])
+    done = recall_results([run for row in runs for run in row])
     results[name] = [[done[run] for run in row] for row in runs]
     for index, gap in enumerate(GAPS):
         right = ", ".join(f"{row[index].accuracy:.2f}" for row in results[name])
@@ -732,10 +740,10 @@ def looks(model: TemporalTransformer, clips: Tensor) -> Tensor:
 before, after = [], []
 for seed in progress(budget.seeds(), description="seeds"):
     torch.manual_seed(seed)
-    lookback = recipes.recall_model("Transformer")
+    lookback = recall_model("Transformer")
     before.append(looks(lookback, asked.clips)[:, -1, :2].sum(dim=-1).mean().item())
     config = TrainConfig(num_steps=budget.choose(full=300, smoke=3))
-    train(lookback, recipes.recall_batches(9, seed=seed), recipes.recall_loss, config)
+    train(lookback, recall_batches(9, seed=seed), recall_loss, config)
     after.append(looks(lookback, asked.clips)[:, -1, :2].sum(dim=-1).mean().item())
 claim(
     "Share of the question's look that goes to the two frames with the digit (baseline: before training)",

@@ -1,4 +1,4 @@
-"""What is trained in the course, each with one function: the only place that composes the parts."""
+"""The recall experiment of chapters 03 and 04: what was shown, some frames ago?"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,6 @@ from course.models.recurrent import RecurrentConfig, RecurrentModel
 from course.models.temporal_transformer import TemporalTransformer, TemporalTransformerConfig
 from course.training.loop import TrainConfig, train
 from course.training.parallel import side_by_side
-
-# Chapters 03 and 04: what was shown, ``gap`` frames ago?
 
 RECALL_COST: dict[str, tuple[float, float]] = {
     "mean frame": (0.7, 0.07),

@@ -7,8 +7,8 @@ from itertools import islice
 import pytest
 import torch
 
-from course import recipes
-from course.recipes import RecallRun, recall_batches, recall_model, train_recall
+from course.recipes import recall as recipes
+from course.recipes.recall import RecallRun, recall_batches, recall_model, train_recall
 
 GAP = 4
 RUN = RecallRun(model="Transformer", gap=GAP, seed=0, cpu_seconds=1.0)
