@@ -1,10 +1,11 @@
-"""How quickly the datasets render, and the layers beside PyTorch's: on one thread, in CPU time."""
+"""How quickly the datasets render, and the layers beside PyTorch's; and what predictors learn: all in CPU time."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from statistics import median
+from pathlib import Path
+from statistics import mean, median, stdev
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +15,24 @@ from course.budget import cpu_time, generator
 from course.datasets.digits import load_digits, moving_digits
 from course.datasets.photos import load_photo, photo_clips, photo_names
 from course.datasets.sprites import SpriteConfig, sample
+from course.display import progress
 from course.layers.attention import MultiHeadAttention, attention
 from course.layers.convolution import Conv2Plus1d, Conv3d, channels_between
 from course.layers.recurrent import GRUCell, LSTMCell, Recurrent, RNNCell
+from course.recipes.prediction import (
+    HORIZON,
+    PREDICTION_MODELS,
+    PUBLISHED_MODELS,
+    PredictionResult,
+    PredictionRun,
+    Scores,
+    as_predictor,
+    prediction_baselines,
+    scores,
+    train_prediction,
+    trained_model,
+)
+from course.training.parallel import side_by_side
 
 NUM_FRAMES = 20
 SIZE = 64
@@ -102,6 +118,92 @@ def table(rows: Sequence[Row]) -> str:
     lines = [f"{'layer':<20}{'size':<26}{'ms ours':>10}{'ms PyTorch':>12}{'ratio':>8}"]
     for row in rows:
         lines += [f"{row.layer:<20}{row.size:<26}{row.ms_ours:>10.3f}{row.ms_pytorch:>12.3f}{row.ratio:>8.2f}"]
+    return "\n".join(lines)
+
+
+def prediction(
+    *,
+    cpu_minutes: float,
+    num_seeds: int,
+    folder: Path,
+    models: Sequence[str] = (),
+    images: Tensor | None = None,
+    num_processes: int = 1,
+) -> str:
+    """Train predictors for an equal CPU time, and write what they reach beside the baselines.
+
+    What is finished is kept, and what is interrupted goes on when the same is asked for again.
+
+    Args:
+        cpu_minutes: of each training, on one thread.
+        num_seeds: trainings of each model, at least 1.
+        folder: where they are kept.
+        models: some of ``PREDICTION_MODELS``; all of them, if none is named.
+        images: (N, 1, 28, 28), float32 in [0, 1]: other digits to test all predictors on as well.
+        num_processes: 1, or 2 for two trainings at a time.
+
+    Returns:
+        A table; with ``images``, two.
+
+    Raises:
+        ValueError: if an argument does not fit, or a file of the folder is damaged.
+    """
+    models = tuple(dict.fromkeys(models)) or tuple(PREDICTION_MODELS)
+    if unknown := set(models) - PREDICTION_MODELS.keys():
+        raise ValueError(f"models: wanted some of {', '.join(PREDICTION_MODELS)}, got {', '.join(sorted(unknown))}")
+    if not (0 < cpu_minutes < float("inf") and num_seeds >= 1 and num_processes in (1, 2)):
+        raise ValueError(
+            "wanted CPU minutes above 0, one seed or more and one process or two, "
+            f"got {cpu_minutes}, {num_seeds} and {num_processes}"
+        )
+    runs = [
+        PredictionRun(model=model, seed=seed, cpu_seconds=60 * cpu_minutes)
+        for seed in range(num_seeds)
+        for model in models
+    ]
+    function = partial(train_prediction, folder=folder)
+    if num_processes == 1:
+        results = {run: function(run) for run in runs}
+    else:
+        results = dict(progress(side_by_side(function, runs), description="trainings", total=len(runs)))
+    by_model = {model: [results[run] for run in runs if run.model == model] for model in models}
+    with _one_thread():
+        rivals = prediction_baselines()
+        found = {name: [scores(rivals[name])] for name in progress(rivals, description="baselines")}
+        tables = [_prediction_table("test digits of scikit-learn", found | by_model, results=by_model)]
+        if images is not None:
+            found = {name: [scores(predictor, images=images)] for name, predictor in rivals.items()}
+            for run in progress(runs, description="your digits"):
+                predictor = as_predictor(trained_model(run, folder=folder))
+                found.setdefault(run.model, []).append(scores(predictor, images=images))
+            tables += [_prediction_table("your digits, none of them trained on", found, results=by_model)]
+    about = f"{cpu_minutes:g} CPU-minutes on one thread for each training, {num_seeds} of each model"
+    return "\n\n".join([about, *tables])
+
+
+def _prediction_table(
+    title: str, found: dict[str, Sequence[Scores]], *, results: dict[str, Sequence[PredictionResult]]
+) -> str:
+    """Write the means over seeds of each predictor's scores; the spread is the standard deviation."""
+    error = {name: [each.mse for each in several] for name, several in found.items()}
+    best = min((mean(error[name]) for name in PUBLISHED_MODELS if name in error), default=None)
+    by_t = "".join(f"{f't = {t}':>8}" for t in range(1, HORIZON + 1))
+    lines = [
+        f"{title}: squared error, summed over the pixels of a frame; the ratio is to the best of the field's methods",
+        f"{'predictor':<20}{'MSE':>8}{'spread':>8}{'ratio':>8}{by_t}{'PSNR':>8}{'SSIM':>8}"
+        f"{'steps':>8}{'parameters':>12}{'CPU s':>8}",
+    ]
+    for name, several in found.items():
+        spread = f"{stdev(error[name]):.1f}" if len(several) > 1 else ""
+        ratio = "" if best is None else f"{mean(error[name]) / best:.2f}"
+        errors = zip(*(each.mse_by_frame for each in several), strict=True)
+        line = f"{name:<20}{mean(error[name]):>8.1f}{spread:>8}{ratio:>8}"
+        line += "".join(f"{mean(at_t):>8.1f}" for at_t in errors)
+        line += f"{mean(each.psnr for each in several):>8.2f}{mean(each.ssim for each in several):>8.3f}"
+        if trained := results.get(name):
+            line += f"{mean(each.num_steps for each in trained):>8.0f}{trained[0].num_parameters:>12,}"
+            line += f"{mean(each.cpu_seconds for each in trained):>8.1f}"
+        lines.append(line)
     return "\n".join(lines)
 
 

@@ -1,10 +1,17 @@
-"""The tables of speeds: their arithmetic, and that both sides of a ratio do the same work. Never a time."""
+"""The tables of speeds: their arithmetic, and that both sides of a ratio do the same work. Never a time.
+
+And the table of predictors, from results that are made up here.
+"""
+
+import re
+from functools import partial
 
 import pytest
 import torch
 
 from course import benchmark, cli
 from course.benchmark import Row
+from course.recipes.prediction import PredictionResult, Scores
 
 LAYERS = ["RNN", "GRU", "LSTM", "LSTM, no oneDNN", "attention", "MultiHeadAttention", "Conv3d", "Conv2Plus1d"]
 
@@ -74,3 +81,106 @@ def test_the_command_prints_ours_pytorch_s_and_the_ratio(monkeypatch, capsys):
     assert len(head) == len(first) == len(second)
     with pytest.raises(SystemExit):
         cli.main(["benchmark", "chapters"])
+
+
+# Predictors
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """Two models whose errors by t are 1, 2, ... 10 times a number that grows with the seed; one baseline."""
+    trained = []
+
+    def train(run, *, folder):
+        trained.append((run.model, run.seed, run.cpu_seconds, folder))
+        factor = (8 if run.model == "SimVP small" else 4) + 2 * run.seed
+        errors = tuple(factor * float(t) for t in range(1, 11))
+        return PredictionResult(
+            mse_by_frame=errors,
+            psnr=15.0,
+            ssim=0.7,
+            num_steps=100 + run.seed,
+            num_parameters=12345,
+            cpu_seconds=60.25,
+        )
+
+    def tested(predictor, *, images=None):
+        return Scores(mse_by_frame=(110.0,) * 10 if images is None else (220.0,) * 10, psnr=10.0, ssim=0.5)
+
+    monkeypatch.setattr(benchmark, "PREDICTION_MODELS", {"SimVP small": None, "ours": None})
+    monkeypatch.setattr(benchmark, "train_prediction", train)
+    monkeypatch.setattr(benchmark, "trained_model", lambda run, *, folder: None)
+    monkeypatch.setattr(benchmark, "prediction_baselines", lambda: {"all black": None})
+    monkeypatch.setattr(benchmark, "scores", tested)
+    return trained
+
+
+def test_the_table_of_predictors_holds_means_spreads_and_the_ratio_to_the_best_published(made_up, tmp_path):
+    text = benchmark.prediction(cpu_minutes=1, num_seeds=2, folder=tmp_path)
+    assert made_up == [(name, seed, 60, tmp_path) for seed in (0, 1) for name in ("SimVP small", "ours")]
+    about, _, _, head, black, simvp, ours = text.splitlines()
+    assert about.startswith("1 CPU-minutes")
+    assert head.split()[:4] == ["predictor", "MSE", "spread", "ratio"]
+    assert head.split()[-5:] == ["SSIM", "steps", "parameters", "CPU", "s"]
+    assert len(head) == len(simvp) == len(ours)
+    # 8 and 10 times the mean of 1 to 10, which is 5.5: 44 and 55
+    assert simvp.split()[2:] == (
+        ["49.5", "7.8", "1.00", *(f"{9 * t:.1f}" for t in range(1, 11)), "15.00", "0.700", "100", "12,345", "60.2"]
+    )
+    assert ours.split()[1:5] == ["27.5", "7.8", "0.56", "5.0"]
+    assert black.split()[2:] == ["110.0", "2.22", *["110.0"] * 10, "10.00", "0.500"]
+
+
+def test_without_a_published_model_there_is_no_ratio(made_up, tmp_path):
+    text = benchmark.prediction(cpu_minutes=1, num_seeds=1, folder=tmp_path, models=["ours", "ours"])
+    assert [run[0] for run in made_up] == ["ours"]
+    assert text.splitlines()[-1].split()[:3] == ["ours", "22.0", "4.0"]  # no spread of one seed either
+
+
+def test_digits_of_one_s_own_get_a_table_of_their_own(made_up, tmp_path):
+    images = torch.zeros(1, 1, 28, 28)
+    first, second = benchmark.prediction(cpu_minutes=1, num_seeds=2, folder=tmp_path, images=images).split("\n\n")[1:]
+    assert "scikit-learn" in first
+    assert "your digits" in second
+    assert [line[20:28].strip() for line in second.splitlines()[2:]] == ["220.0"] * 3
+    assert [line[20:28].strip() for line in first.splitlines()[2:]] == ["110.0", "49.5", "27.5"]
+
+
+def test_two_trainings_at_a_time_give_the_same_table(made_up, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_BUDGET", "smoke")  # here and one after the other
+    table = partial(benchmark.prediction, cpu_minutes=1, num_seeds=2, folder=tmp_path)
+    assert table(num_processes=2) == table()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (["--models", "ours", "nobody's", "x"], "models: wanted some of SimVP small, ours, got nobody's, x"),
+        (["--cpu-minutes", "0"], "wanted CPU minutes above 0, .*got 0.0, 1 and 1"),
+        (["--cpu-minutes", "nan"], "wanted CPU minutes above 0"),
+        (["--cpu-minutes", "inf"], "wanted CPU minutes above 0"),
+        (["--seeds", "0"], "got 6, 0 and 1"),
+        (["--processes", "3"], "got 6, 1 and 3"),
+        (["--mnist", "nowhere.npy"], "nowhere.npy"),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_is_trained(made_up, capsys, wrong, words):
+    assert cli.main(["benchmark", "prediction", *wrong]) == 2
+    output = capsys.readouterr()
+    assert output.err.count("\n") == 1
+    assert re.search(words, output.err)
+    assert made_up == []
+
+
+def test_the_command_prints_the_table_and_says_how_to_go_on(made_up, tmp_path, monkeypatch, capsys):
+    command = ["benchmark", "prediction", "--cpu-minutes", "0.5", "--models", "ours", "--results", str(tmp_path)]
+    assert cli.main(command) == 0
+    assert made_up == [("ours", 0, 30, tmp_path)]
+    assert capsys.readouterr().out.splitlines()[-1].startswith("ours")
+
+    def interrupted(**options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark, "prediction", interrupted)
+    assert cli.main(command) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err

@@ -125,19 +125,33 @@ def moving_digits(
     place = torch.rand(num_clips, num_digits, 2, generator=generator)  # (row, column), fractions of the room
     angle = 2 * torch.pi * torch.rand(num_clips, num_digits, generator=generator)
     velocity = step * torch.stack([angle.sin(), angle.cos()], dim=-1)
+    room = torch.tensor([size - height, size - width])
+    positions = travel(place, velocity, num_frames).movedim(0, 1) * room  # (B, T, num_digits, 2)
+    clips = draw(digits, positions.long(), size)
+    return DigitClips(clips[:, :, None], positions, None if labels is None else labels[chosen])
+
+
+def travel(place: Tensor, velocity: Tensor, num_frames: int) -> Tensor:
+    """Move along an axis, at constant speed from wall to wall.
+
+    Args:
+        place: where to start, fractions of the room; of any shape.
+        velocity: per frame, of the same shape.
+        num_frames: T.
+
+    Returns:
+        (T, ...): the places after 1, 2, ... T frames.
+    """
     places = []
     for _ in range(num_frames):
         place = place + velocity
         velocity = torch.where((place <= 0) | (place >= 1), -velocity, velocity)
         place = place.clamp(0, 1)
         places.append(place)
-    room = torch.tensor([size - height, size - width])
-    positions = torch.stack(places, dim=1) * room  # (B, T, num_digits, 2)
-    clips = _draw(digits, positions.long(), size)
-    return DigitClips(clips[:, :, None], positions, None if labels is None else labels[chosen])
+    return torch.stack(places)
 
 
-def _draw(digits: Tensor, corners: Tensor, size: int) -> Tensor:
+def draw(digits: Tensor, corners: Tensor, size: int = FRAME_SIZE) -> Tensor:
     """Draw digits (B, D, h, w) at whole corners (B, T, D, 2); return (B, T, size, size).
 
     A loop over pixels or frames would be slow in Python. A view of every h x w window of every frame lets one indexed
