@@ -73,9 +73,29 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(run=_calibrate)
 
-    command = commands.add_parser("benchmark", help="measure speed on this machine, in process CPU time")
-    command.add_argument("what", choices=["datasets", "layers"])
+    command = commands.add_parser("benchmark", help="measure on this machine, in process CPU time")
+    whats = command.add_subparsers(required=True, metavar="WHAT", dest="what")
+    whats.add_parser("datasets", help="how quickly the datasets render")
+    whats.add_parser("layers", help="how quickly our layers run, beside PyTorch's")
+    what = whats.add_parser("prediction", help="what predictors of moving digits learn in equal CPU time")
+    what.add_argument("--cpu-minutes", type=float, default=6, metavar="M", help="of each training (6)")
+    what.add_argument("--seeds", type=int, default=1, metavar="S", help="trainings of each model (1)")
+    what.add_argument("--models", nargs="+", default=[], metavar="NAME", help="such as 'SimVP medium' (all)")
+    what.add_argument("--mnist", type=Path, metavar="FILE", help="test on the digits of your MNIST file as well")
+    what.add_argument(
+        "--results",
+        type=Path,
+        default=ROOT / "data" / "own" / "prediction",
+        metavar="FOLDER",
+        help="where the trainings are kept, to go on after an interruption (data/own/prediction)",
+    )
+    what.add_argument("--processes", type=int, default=1, help="1, or 2 trainings at a time (1)")
     command.set_defaults(run=_benchmark)
+
+    command = commands.add_parser("train", help="make a checkpoint of the course again, by its recipe")
+    command.add_argument("name", nargs="?", metavar="NAME", help="of the checkpoint")
+    command.add_argument("--list", action="store_true", help="print the names")
+    command.set_defaults(run=_train)
 
     command = commands.add_parser("notebooks", help="for authors: pair, execute what changed, renew the results table")
     command.add_argument("numbers", nargs="*", metavar="NN", help="chapters to execute at most (all)")
@@ -166,12 +186,47 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 def _benchmark(options: argparse.Namespace) -> int:
     from course import benchmark
+    from course.datasets.digits import read_images
 
     if options.what == "datasets":
         benchmark.datasets()
-    else:
+    elif options.what == "layers":
         print(benchmark.table(benchmark.layers()))
+    else:
+        images = read_images(options.mnist, "test") if options.mnist else None
+        try:
+            text = benchmark.prediction(
+                cpu_minutes=options.cpu_minutes,
+                num_seeds=options.seeds,
+                folder=options.results,
+                models=options.models,
+                images=images,
+                num_processes=options.processes,
+            )
+        except KeyboardInterrupt:
+            return _interrupted()
+        print(text)
     return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from course.recipes import shipped
+
+    if options.list or options.name is None:
+        print("\n".join(shipped.SHIPPED))
+        return 0
+    try:
+        path, card = shipped.make_shipped(options.name)
+    except KeyboardInterrupt:
+        return _interrupted()
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in card.metrics.items())
+    print(f"{path}: {card.recipe}; {card.num_steps} steps in {card.cpu_seconds:.1f} CPU seconds; {metrics}")
+    return 0
+
+
+def _interrupted() -> int:
+    print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+    return 130
 
 
 def _notebooks(options: argparse.Namespace) -> int:

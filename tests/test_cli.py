@@ -5,6 +5,8 @@ import sys
 import pytest
 
 from course import cli, doctor, workbook
+from course.recipes import shipped
+from course.training.checkpoint import Card
 from course.video import probe, read_clip
 
 
@@ -73,6 +75,42 @@ def test_lab_checks_the_machine_then_opens_the_workbook(monkeypatch, capsys):
     assert "--no-browser" in calls[1]
     assert "--port=8899" in calls[1]
     assert "address" in capsys.readouterr().out
+
+
+def test_train_makes_what_is_shipped(tmp_path, monkeypatch, capsys):
+    metrics = {"mse at t = 1": 12.345678}
+    card = Card(
+        recipe="a recipe",
+        command="",
+        config={},
+        seed=0,
+        data="",
+        num_steps=7,
+        cpu_seconds=3.0,
+        metrics=metrics,
+    )
+    made = []
+    monkeypatch.setattr(shipped, "CHECKPOINTS", tmp_path)
+    monkeypatch.setitem(shipped.make_shipped.__kwdefaults__, "folder", tmp_path)
+    monkeypatch.setattr(
+        shipped, "SHIPPED", {"one": lambda path, command: made.append((path, command)) or card, "two": None}
+    )
+    assert cli.main(["train", "--list"]) == 0
+    assert cli.main(["train"]) == 0
+    assert capsys.readouterr().out == 2 * "one\ntwo\n"
+    assert cli.main(["train", "one"]) == 0
+    assert made == [(tmp_path / "one.safetensors", "python -m course train one")]
+    line = "one.safetensors: a recipe; 7 steps in 3.0 CPU seconds; mse at t = 1 12.35\n"
+    assert capsys.readouterr().out.endswith(line)
+    assert cli.main(["train", "three"]) == 2
+    assert capsys.readouterr().err == "python -m course: name: wanted one of one, two, got 'three'\n"
+
+    def interrupted(path, command):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(shipped.SHIPPED, "one", interrupted)
+    assert cli.main(["train", "one"]) == 130
+    assert "interrupted" in capsys.readouterr().err
 
 
 def test_a_reader_that_leaves_early_is_no_error():

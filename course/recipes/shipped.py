@@ -1,0 +1,62 @@
+"""The checkpoints that come with the course, and how each is made again: ``python -m course train NAME``."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from torch import nn
+
+from course import budget
+from course.recipes.context import CONTEXT_RUNS, checkpoint_name, context_checkpoint
+from course.recipes.prediction import PredictionRun, load_prediction, prediction_checkpoint
+from course.training.checkpoint import Card
+
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "data" / "checkpoints"
+
+PREDICTORS: Mapping[str, PredictionRun] = {
+    f"{name}_{seed}": PredictionRun(model=model, seed=seed, cpu_seconds=cpu_seconds)
+    for name, model, cpu_seconds in (
+        ("digits_simvp", "SimVP small", 360.0),
+        ("digits_layers", "layers and paths", 360.0),
+        ("digits_layers_quarter", "layers and paths", 90.0),
+    )
+    for seed in budget.SEEDS
+}
+"""Predictors of moving digits, for chapter 06: trained for 6 CPU-minutes, and for a quarter of it."""
+
+SHIPPED: Mapping[str, Callable[..., Card]] = {
+    **{name: partial(prediction_checkpoint, run=run) for name, run in PREDICTORS.items()},
+    **{checkpoint_name(run): partial(context_checkpoint, run=run) for run in CONTEXT_RUNS},
+}
+"""For each checkpoint what trains it and keeps it with its card; takes the path, and the command for the card."""
+
+
+def make_shipped(name: str, *, folder: Path = CHECKPOINTS) -> tuple[Path, Card]:
+    """Train one checkpoint, unless it is there; one that was interrupted goes on.
+
+    Args:
+        name: one of ``SHIPPED``.
+        folder: where the weights, NAME.safetensors, and their card, NAME.json, are kept.
+
+    Returns:
+        The path of the weights, and the card.
+
+    Raises:
+        ValueError: for another name, or if a file that is there is damaged or another training's.
+    """
+    if name not in SHIPPED:
+        raise ValueError(f"name: wanted one of {', '.join(SHIPPED)}, got {name!r}")
+    path = folder / f"{name}.safetensors"
+    return path, SHIPPED[name](path, command=f"python -m course train {name}")
+
+
+def load_predictor(name: str) -> nn.Module:
+    """Load one of ``PREDICTORS``, to be called as ``model(context, horizon)``.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        ValueError: for another name, or if the file is damaged or another model's.
+    """
+    if name not in PREDICTORS:
+        raise ValueError(f"name: wanted one of {', '.join(PREDICTORS)}, got {name!r}")
+    return load_prediction(CHECKPOINTS / f"{name}.safetensors", PREDICTORS[name].model)
