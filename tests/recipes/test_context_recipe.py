@@ -203,8 +203,11 @@ def test_another_clip_s_context_or_none_changes_what_is_drawn(small, scene):
 
 
 def test_the_loss_is_that_of_frames_predicted_from_predicted_ones():
+    paths = []
+
     class Echo(ContextPredictor):
         def forward(self, frames, path, context=None):
+            paths.append(path)
             return frames[:, -1:] * 0.5
 
     batch = context_batch(0, 0, batch_size=4)
@@ -212,6 +215,8 @@ def test_the_loss_is_that_of_frames_predicted_from_predicted_ones():
     halves = torch.stack([last * 0.5**n for n in range(1, 5)], dim=1)
     loss = context_loss(Echo(ContextConfig(way="none")), batch)
     assert loss.item() == pytest.approx((halves - wanted).square().mean().item(), rel=1e-5)
+    for t, path in enumerate(paths, start=2):
+        assert torch.equal(path, batch.path[:, t - 2 : t + 1])
 
 
 def test_training_repeats_leaves_global_chance_alone_and_learns(small):
