@@ -16,7 +16,6 @@
 # %%
 import csv
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +41,7 @@ from course.recipes.prediction import (
     prediction_baselines,
     scores,
 )
-from course.recipes.shipped import load_predictor
+from course.recipes.shipped import CHECKPOINTS, load_predictor
 
 print(budget.settle())
 
@@ -768,7 +767,7 @@ curve(
     | {"floor": lowest},
     x_label="predicted frame",
     y_label="squared error per frame",
-    description="error against the predicted frame: the curve of layers and paths lies between the floor and all others, SimVP's rises from low to near that of the dataset's mean",
+    description="error against the predicted frame: the curve of layers and paths lies between the floor and all others, SimVP's rises to about half of the dataset's mean",
 )
 
 # %% [markdown]
@@ -856,7 +855,8 @@ claim(
 # The model above is the end of a walk with wrong turns, and here is its log: each row one training, in order, with the CPU seconds that it got and the error on test digits.
 
 # %%
-with Path("../data/records/prediction_log.csv").open(newline="", encoding="utf-8") as file:
+log = CHECKPOINTS.parent / "records" / "prediction_log.csv"
+with log.open(newline="", encoding="utf-8") as file:
     for row in csv.DictReader(file):
         print(f"{row['MSE']:>6}  {row['CPU seconds']:>4} s  {row['what was tried']}")
         if row["comment"]:
