@@ -1,5 +1,7 @@
 """How quickly the datasets render, and the layers beside PyTorch's; and what predictors learn: all in CPU time."""
 
+import csv
+import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -129,6 +131,7 @@ def prediction(
     models: Sequence[str] = (),
     images: Tensor | None = None,
     num_processes: int = 1,
+    record: Path | None = None,
 ) -> str:
     """Train predictors for an equal CPU time, and write what they reach beside the baselines.
 
@@ -141,6 +144,7 @@ def prediction(
         models: some of ``PREDICTION_MODELS``; all of them, if none is named.
         images: (N, 1, 28, 28), float32 in [0, 1]: other digits to test all predictors on as well.
         num_processes: 1, or 2 for two trainings at a time.
+        record: an .csv file to write with a row for each training and baseline; None for none.
 
     Returns:
         A table; with ``images``, two.
@@ -170,15 +174,42 @@ def prediction(
     with _one_thread():
         rivals = prediction_baselines()
         found = {name: [scores(rivals[name])] for name in progress(rivals, description="baselines")}
-        tables = [_prediction_table("test digits of scikit-learn", found | by_model, results=by_model)]
+        measured = {"test digits of scikit-learn": found | by_model}
         if images is not None:
             found = {name: [scores(predictor, images=images)] for name, predictor in rivals.items()}
             for run in progress(runs, description="your digits"):
                 predictor = as_predictor(trained_model(run, folder=folder))
                 found.setdefault(run.model, []).append(scores(predictor, images=images))
-            tables += [_prediction_table("your digits, none of them trained on", found, results=by_model)]
+            measured["your digits, none of them trained on"] = found
+    if record is not None:
+        _write_record(record, measured, by_model)
+    tables = [_prediction_table(title, found, results=by_model) for title, found in measured.items()]
     about = f"{cpu_minutes:g} CPU-minutes on one thread for each training, {num_seeds} of each model"
     return "\n\n".join([about, *tables])
+
+
+def _write_record(
+    path: Path, measured: dict[str, dict[str, Sequence[Scores]]], results: dict[str, Sequence[PredictionResult]]
+) -> None:
+    """Write a row for each training and baseline on each set of digits."""
+    by_t = [f"t = {t}" for t in range(1, HORIZON + 1)]
+    rows = [["digits", "predictor", "seed", "MSE", *by_t, "PSNR", "SSIM", "steps", "parameters", "CPU seconds"]]
+    for title, found in measured.items():
+        for name, several in found.items():
+            for seed, each in enumerate(several):
+                numbers = [each.mse, *each.mse_by_frame, each.psnr, each.ssim]
+                row = [title, name, seed, *(f"{number:.4g}" for number in numbers)]
+                trained = results[name][seed] if name in results else None
+                cost = (
+                    (trained.num_steps, trained.num_parameters, f"{trained.cpu_seconds:.1f}") if trained else [""] * 3
+                )
+                rows.append([*row, *cost])
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    part = path.with_suffix(".part")  # whole or not at all
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(text.getvalue(), encoding="utf-8")
+    part.replace(path)
 
 
 def _prediction_table(

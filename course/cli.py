@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="where the trainings are kept, to go on after an interruption (data/own/prediction)",
     )
+    what.add_argument("--record", type=Path, metavar="FILE", help="write a row for each training to a .csv file")
     what.add_argument("--processes", type=int, default=1, help="1, or 2 trainings at a time (1)")
     command.set_defaults(run=_benchmark)
 
@@ -202,6 +203,7 @@ def _benchmark(options: argparse.Namespace) -> int:
                 models=options.models,
                 images=images,
                 num_processes=options.processes,
+                record=options.record,
             )
         except KeyboardInterrupt:
             return _interrupted()

@@ -146,6 +146,34 @@ def test_digits_of_one_s_own_get_a_table_of_their_own(made_up, tmp_path):
     assert [line[20:28].strip() for line in first.splitlines()[2:]] == ["110.0", "49.5", "27.5"]
 
 
+def test_a_record_has_a_row_for_each_training_and_baseline(made_up, tmp_path):
+    record = tmp_path / "new" / "record.csv"
+    options = ["--cpu-minutes", "1", "--seeds", "2", "--results", str(tmp_path), "--record", str(record)]
+    assert cli.main(["benchmark", "prediction", *options]) == 0
+    head, *rows = (line.split(",") for line in record.read_text(encoding="utf-8").splitlines())
+    assert {len(row) for row in rows} == {len(head)}
+    assert [row[1:4] for row in rows] == [
+        ["all black", "0", "110"],
+        ["SimVP small", "0", "44"],
+        ["SimVP small", "1", "55"],
+        ["ours", "0", "22"],
+        ["ours", "1", "33"],
+    ]
+    assert dict(zip(head, rows[2], strict=True)) == {
+        "digits": "test digits of scikit-learn",
+        "predictor": "SimVP small",
+        "seed": "1",
+        "MSE": "55",
+        **{f"t = {t}": str(10 * t) for t in range(1, 11)},
+        "PSNR": "15",
+        "SSIM": "0.7",
+        "steps": "101",
+        "parameters": "12345",
+        "CPU seconds": "60.2",
+    }
+    assert [path.name for path in record.parent.iterdir()] == ["record.csv"]
+
+
 def test_two_trainings_at_a_time_give_the_same_table(made_up, tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_BUDGET", "smoke")  # here and one after the other
     table = partial(benchmark.prediction, cpu_minutes=1, num_seeds=2, folder=tmp_path)

@@ -4,7 +4,6 @@ What a sprite is and where it is are kept apart. Where: its path, which the law 
 frames. What: that has to come from the frames in the window, or from the context; there is no other way in.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,8 @@ from course.datasets.sprites import OCCLUDER, RADIUS, SpriteConfig
 from course.evaluation.judge import Verdict, judge, read
 from course.generation.rollout import rollout
 from course.models.context import ContextConfig, ContextPredictor
-from course.training.checkpoint import Card, Resume, load, read_card, save
+from course.recipes.making import make_checkpoint
+from course.training.checkpoint import Card, Resume, load
 from course.training.loop import History, TrainConfig, step_generator, train
 
 CONTEXT_MODELS: dict[str, ContextConfig] = {
@@ -326,29 +326,16 @@ def context_checkpoint(path: Path, run: ContextRun, *, command: str) -> Card:
         f"{run.model}: {run.num_steps} steps on batches of {BATCH_SIZE}, {NUM_UNROLLED} frames in a row, "
         f"learning rate {LEARNING_RATE:g}, stains of {STAINS:g}, {run.dropped:.0%} of the contexts left out"
     )
-    about = {"recipe": recipe, "seed": run.seed, "config": json.loads(json.dumps(asdict(CONTEXT_MODELS[run.model])))}
-    resume = Resume(path=path.with_suffix(".state.safetensors"), run=about)
-    if path.exists() and path.with_suffix(".json").exists():  # a kill may have come between the two
-        card = read_card(path)
-        for name, wanted in about.items():
-            if getattr(card, name) != wanted:
-                raise ValueError(
-                    f"{path}: another training, {name}: wanted {wanted!r}, got {getattr(card, name)!r}; "
-                    "delete it to train anew"
-                )
-    else:
-        model, history = train_context(run, resume=resume)
-        card = Card(
-            **about,
-            command=command,
-            data="sprites that move straight on, 24 frames, half of the clips with a board; rendered as they are used",
-            num_steps=len(history.losses),
-            cpu_seconds=history.cpu_seconds,
-            metrics=_metrics(model),
-        )
-        card = save(path, model, card=card)
-    resume.discard()
-    return card
+    return make_checkpoint(
+        path,
+        recipe=recipe,
+        seed=run.seed,
+        config=asdict(CONTEXT_MODELS[run.model]),
+        data="sprites that move straight on, 24 frames, half of the clips with a board; rendered as they are used",
+        command=command,
+        train=lambda resume: train_context(run, resume=resume),
+        measure=_metrics,
+    )
 
 
 def _metrics(model: ContextPredictor) -> dict[str, float]:

@@ -4,12 +4,11 @@ Two digits move over 64 x 64 pixels by the field's rules. A training is on one t
 spent its CPU seconds, whatever the model: what is compared is what a model makes of them.
 """
 
-import json
 import multiprocessing
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -27,7 +26,8 @@ from course.evaluation.frames import psnr, squared_error, ssim
 from course.models.conv_lstm import ConvLSTMConfig, ConvLSTMPredictor
 from course.models.layered import LayeredConfig, LayeredPredictor, move, overlay
 from course.models.simvp import SimVP, SimVPConfig
-from course.training.checkpoint import Card, Resume, load, read_card, save
+from course.recipes.making import make_checkpoint
+from course.training.checkpoint import Card, Resume, load
 from course.training.ema import EMA
 from course.training.loop import History, TrainConfig, step_generator, train
 
@@ -62,19 +62,19 @@ class PredictionSetting:
 
 PREDICTION_MODELS: dict[str, PredictionSetting] = {
     "ConvLSTM small": PredictionSetting(
-        config=ConvLSTMConfig(hidden_channels=(32,), kernel_size=3), batch_size=8, learning_rate=4e-3
+        config=ConvLSTMConfig(hidden_channels=(16, 16), kernel_size=5), batch_size=4, learning_rate=4e-3
     ),
     "ConvLSTM medium": PredictionSetting(
-        config=ConvLSTMConfig(hidden_channels=(32, 32), kernel_size=3), batch_size=8, learning_rate=4e-3
+        config=ConvLSTMConfig(hidden_channels=(32, 32), kernel_size=5), batch_size=4, learning_rate=4e-3
     ),
     "ConvLSTM large": PredictionSetting(
-        config=ConvLSTMConfig(hidden_channels=(64, 64), kernel_size=3), batch_size=8, learning_rate=2e-3
+        config=ConvLSTMConfig(hidden_channels=(64, 64), kernel_size=5), batch_size=4, learning_rate=2e-3
     ),
     "SimVP small": PredictionSetting(
-        config=SimVPConfig(temporal_channels=48, num_blocks=4), batch_size=8, learning_rate=4e-3
+        config=SimVPConfig(temporal_channels=48, num_blocks=4, expansion=2), batch_size=8, learning_rate=4e-3
     ),
     "SimVP medium": PredictionSetting(
-        config=SimVPConfig(temporal_channels=64, num_blocks=6), batch_size=8, learning_rate=2e-3
+        config=SimVPConfig(temporal_channels=64, num_blocks=6, expansion=2), batch_size=8, learning_rate=4e-3
     ),
     "SimVP large": PredictionSetting(
         config=SimVPConfig(temporal_channels=96, num_blocks=8), batch_size=8, learning_rate=2e-3
@@ -315,42 +315,27 @@ def prediction_checkpoint(path: Path, run: PredictionRun, *, command: str) -> Ca
     Raises:
         ValueError: if a file that is there is damaged, or is another training's.
     """
-    config = json.loads(json.dumps(asdict(_setting(run.model).config)))  # as a card brings it back
-    about = {"recipe": run.recipe, "seed": run.seed, "config": config}
-    resume = Resume(path=path.with_suffix(".state.safetensors"), run=about)
-    if path.exists() and path.with_suffix(".json").exists():  # a kill may have come between the two
-        card = read_card(path)
-        _expect_card(path, card, about)
-    else:
-        model, history = train_model(run, resume=resume)
-        found = scores(as_predictor(model))
-        metrics = dict(zip(_MSE, found.mse_by_frame, strict=True)) | {"psnr": found.psnr, "ssim": found.ssim}
-        card = Card(
-            **about,
-            command=command,
-            data=f"training digits of scikit-learn; tested on {NUM_TEST_CLIPS} clips of its test digits",
-            num_steps=len(history.losses),
-            cpu_seconds=history.cpu_seconds,
-            metrics=metrics,
-        )
-        card = save(path, model, card=card)
-    resume.discard()
+    card = make_checkpoint(
+        path,
+        recipe=run.recipe,
+        seed=run.seed,
+        config=asdict(_setting(run.model).config),
+        data=f"training digits of scikit-learn; tested on {NUM_TEST_CLIPS} clips of its test digits",
+        command=command,
+        train=lambda resume: train_model(run, resume=resume),
+        measure=_metrics,
+    )
+    if missing := {*_MSE, "psnr", "ssim"} - card.metrics.keys():
+        raise ValueError(f"{path.with_suffix('.json')}: damaged, it lacks {', '.join(sorted(missing))}")
     return card
 
 
+def _metrics(model: nn.Module) -> dict[str, float]:
+    found = scores(as_predictor(model))
+    return dict(zip(_MSE, found.mse_by_frame, strict=True)) | {"psnr": found.psnr, "ssim": found.ssim}
+
+
 _MSE = [f"mse at t = {t}" for t in range(1, HORIZON + 1)]
-
-
-def _expect_card(path: Path, card: Card, about: Mapping[str, object]) -> None:
-    """Raise unless a card is that of a training, with all its results."""
-    for name, wanted in about.items():
-        if getattr(card, name) != wanted:
-            raise ValueError(
-                f"{path}: the result of another training, {name}: wanted {wanted!r}, got {getattr(card, name)!r}; "
-                "delete it to train anew"
-            )
-    if missing := {*_MSE, "psnr", "ssim"} - card.metrics.keys():
-        raise ValueError(f"{path.with_suffix('.json')}: damaged, it lacks {', '.join(sorted(missing))}")
 
 
 def checkpoint_path(folder: Path, run: PredictionRun) -> Path:

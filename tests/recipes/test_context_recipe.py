@@ -11,6 +11,7 @@ from course.evaluation.baselines import copy_last
 from course.evaluation.judge import judge, read
 from course.models.context import ContextConfig, ContextPredictor
 from course.recipes import context as recipe
+from course.recipes import making
 from course.recipes.context import (
     NUM_GIVEN,
     NUM_RETURN,
@@ -248,7 +249,7 @@ def test_a_checkpoint_is_made_once_goes_on_after_a_kill_and_is_loaded(small, tmp
         return batch(seed, step, **options)
 
     monkeypatch.setattr(recipe, "context_batch", killed)
-    monkeypatch.setattr(recipe, "Resume", lambda **options: Resume(**options, every_seconds=0.0))
+    monkeypatch.setattr(making, "Resume", lambda **options: Resume(**options, every_seconds=0.0))
     path = tmp_path / "context_input_6_steps_1.safetensors"
     with pytest.raises(KeyboardInterrupt):
         context_checkpoint(path, run, command="none")

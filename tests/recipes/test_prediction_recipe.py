@@ -12,8 +12,8 @@ import torch
 from course.models.conv_lstm import ConvLSTMConfig
 from course.models.layered import LayeredConfig, LayeredPredictor
 from course.models.simvp import SimVPConfig
+from course.recipes import making, shipped
 from course.recipes import prediction as recipes
-from course.recipes import shipped
 from course.recipes.prediction import (
     PREDICTION_MODELS,
     PUBLISHED_MODELS,
@@ -129,7 +129,7 @@ def test_a_few_steps_on_one_clip_lower_the_loss(name):
         model, batch = prediction_model(name), prediction_batch(0, 0, 1)
     optimiser = torch.optim.AdamW(model.parameters(), lr=PREDICTION_MODELS[name].learning_rate)
     losses = []
-    for _ in range(8):
+    for _ in range(12):
         loss = prediction_loss(model, batch)
         optimiser.zero_grad()
         loss.backward()
@@ -221,17 +221,17 @@ def test_an_interrupted_training_goes_on_to_the_same_last_bit(tiny, tmp_path, mo
 
 
 def test_a_kill_between_weights_and_card_costs_only_the_test(tiny, tmp_path, monkeypatch):
-    first = recipes.save
+    first = making.save
 
-    def killed(path, model, *, card):
-        first(path, model, card=card)
+    def killed(path, model, *, card, half):
+        first(path, model, card=card, half=half)
         path.with_suffix(".json").unlink()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recipes, "save", killed)
+    monkeypatch.setattr(making, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         train_prediction(RUN, folder=tmp_path)
-    monkeypatch.setattr(recipes, "save", first)
+    monkeypatch.setattr(making, "save", first)
     interrupted_after(0, monkeypatch)
     assert train_prediction(RUN, folder=tmp_path).num_steps == 6
 

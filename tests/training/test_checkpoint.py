@@ -105,6 +105,19 @@ def test_types_views_buffers_and_shared_weights_are_kept(tmp_path):
         assert torch.equal(loaded.state_dict()[name], wanted)
 
 
+def test_half_the_size_and_three_digits_of_each_number(path, model, tmp_path):
+    half = tmp_path / "half.safetensors"
+    save(half, model, card=CARD, half=True)
+    loaded = load(half, make)
+    assert half.stat().st_size < 0.7 * path.stat().st_size
+    for name, wanted in model.state_dict().items():
+        found = loaded.state_dict()[name]
+        assert found.dtype == wanted.dtype
+        assert torch.allclose(found, wanted, rtol=1e-3, atol=1e-6)
+    save(tmp_path / "again.safetensors", loaded, card=CARD, half=True)
+    assert (tmp_path / "again.safetensors").read_bytes() == half.read_bytes()
+
+
 # What is wrong is said
 
 

@@ -1,0 +1,71 @@
+"""Make a checkpoint: train, measure, keep with its card; what is there already is not made again."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from torch import nn
+
+from course.training.checkpoint import Card, Resume, read_card, save
+from course.training.loop import History
+
+
+def make_checkpoint(
+    path: Path,
+    *,
+    recipe: str,
+    seed: int,
+    config: Mapping[str, object],
+    data: str,
+    command: str,
+    train: Callable[[Resume], tuple[nn.Module, History]],
+    measure: Callable[[nn.Module], dict[str, float]],
+    half: bool = False,
+) -> Card:
+    """Train and test a model, and keep it with its card, unless it is there.
+
+    The state of the training is kept beside it until it is finished, so that one that was interrupted goes on.
+
+    Args:
+        path: of the weights, NAME.safetensors.
+        recipe: the name, and all that the training depends on beside the seed and the form of the model.
+        seed: of the weights and of the data.
+        config: of the model, as ``dataclasses.asdict`` gives it.
+        data: what it is trained on, in words.
+        command: what makes the checkpoint again.
+        train: from where the state is kept to the model and what its training went through.
+        measure: from the model, as it is kept, to its metrics.
+        half: keep the weights as numbers of 16 bits, to save room.
+
+    Returns:
+        The card.
+
+    Raises:
+        ValueError: if a file that is there is damaged, or is another training's.
+    """
+    config = json.loads(json.dumps(dict(config)))  # as a card brings it back
+    about = {"recipe": recipe, "seed": seed, "config": config}
+    resume = Resume(path=path.with_suffix(".state.safetensors"), run=about)
+    if path.exists() and path.with_suffix(".json").exists():  # a kill may have come between the two
+        card = read_card(path)
+        for name, wanted in about.items():
+            if getattr(card, name) != wanted:
+                raise ValueError(
+                    f"{path}: the result of another training, {name}: wanted {wanted!r}, got {getattr(card, name)!r}; "
+                    "delete it to train anew"
+                )
+    else:
+        model, history = train(resume)
+        if half:
+            model.load_state_dict({name: value.half() for name, value in model.state_dict().items()})
+        card = Card(
+            **about,
+            command=command,
+            data=data,
+            num_steps=len(history.losses),
+            cpu_seconds=history.cpu_seconds,
+            metrics=measure(model),
+        )
+        card = save(path, model, card=card, half=half)
+    resume.discard()
+    return card
