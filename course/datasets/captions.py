@@ -3,7 +3,11 @@
 A caption is ``a COLOUR SHAPE PHRASE``, one phrase for each motion; a second sprite follows behind ``while``.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import torch
+from torch import Tensor
 
 COLOURS: tuple[str, ...] = ("red", "green", "blue", "yellow")
 SHAPES: tuple[str, ...] = ("circle", "square", "triangle", "cross")
@@ -82,3 +86,33 @@ def parse(text: str) -> tuple[Combination, ...]:
                 f"and a phrase of {tuple(motions)}, got {text!r}"
             )
     return tuple(found)
+
+
+MAX_WORDS = len(caption(ALL[0]).split())
+"""Words of a caption of one sprite; one of two sprites has twice as many, and ``while``."""
+
+
+def indices(captions: Sequence[str], *, max_words: int = MAX_WORDS) -> Tensor:
+    """Replace words by their places in the vocabulary, counted from 1; 0 stands for a word that is left out.
+
+    Args:
+        captions: B sentences.
+        max_words: L; shorter captions are filled up with 0.
+
+    Returns:
+        (B, L), whole numbers.
+
+    Raises:
+        ValueError: for a word that is in no caption, or a sentence that is too long.
+    """
+    rows = []
+    for text in captions:
+        words = text.split()
+        unknown = [word for word in words if word not in _INDEX]
+        if unknown or len(words) > max_words:
+            raise ValueError(f"caption: wanted at most {max_words} words of {', '.join(VOCABULARY)}, got {text!r}")
+        rows.append([_INDEX[word] for word in words] + [0] * (max_words - len(words)))
+    return torch.tensor(rows, dtype=torch.long).reshape(len(rows), max_words)
+
+
+_INDEX = {word: index for index, word in enumerate(VOCABULARY, start=1)}

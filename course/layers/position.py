@@ -73,3 +73,26 @@ def _angles(num_positions: int, size: int) -> Tensor:
         raise ValueError(f"size: wanted an even number, since each wave takes a sine and a cosine, got {size}")
     frequency = LONGEST_WAVE ** (-torch.arange(0, size, 2) / size)
     return torch.outer(torch.arange(num_positions), frequency)
+
+
+def waves(values: Tensor, size: int, *, fastest: float = 1000.0) -> Tensor:
+    """Spread numbers between 0 and 1 over waves, so that a network can tell close ones apart.
+
+    Args:
+        values: (...).
+        size: numbers for each value, even: the sines and cosines of waves of 1 to ``fastest`` radians.
+        fastest: radians of the fastest wave.
+
+    Returns:
+        (..., size), values from -1 to 1.
+
+    Raises:
+        ValueError: if ``size`` is odd.
+
+    Paper:
+        Ho, Jain and Abbeel 2020, arXiv 2006.11239, appendix B: the table of ``sinusoidal``, read between its lines.
+    """
+    if size % 2:
+        raise ValueError(f"size: wanted an even number, since each wave takes a sine and a cosine, got {size}")
+    angles = values[..., None] * fastest ** torch.linspace(0, 1, size // 2, device=values.device)  # (..., size / 2)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)

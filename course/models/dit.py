@@ -1,0 +1,155 @@
+"""A diffusion Transformer for clips: patches of space and time as tokens, and a norm that is told the condition."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course.clips import expect_tensor
+from course.layers.attention import MLP, MultiHeadAttention
+from course.layers.position import LearnedPosition
+from course.models.denoiser import Condition, ConditionEncoder, with_given
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiTConfig:
+    """The form of a ``DiT``.
+
+    Attributes:
+        num_frames: T.
+        num_channels: C of the frames.
+        given_channels: C' of what is seen beside the noisy clip, 0 for nothing.
+        size: side of the square frames, in pixels.
+        patch_frames: frames of a patch.
+        patch_size: side of a patch, in pixels.
+        hidden_size: numbers for each token.
+        num_layers: blocks.
+        num_heads: attentions side by side.
+        num_words: of the vocabulary; 0 for a network that takes no words.
+        max_words: of the longest caption.
+        num_levels: numbers told beside the noise step.
+        caption_layers: Transformer blocks that read the caption.
+    """
+
+    num_frames: int = 8
+    num_channels: int = 3
+    given_channels: int = 0
+    size: int = 16
+    patch_frames: int = 4
+    patch_size: int = 4
+    hidden_size: int = 128
+    num_layers: int = 6
+    num_heads: int = 4
+    num_words: int = 0
+    max_words: int = 5
+    num_levels: int = 0
+    caption_layers: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if min(self.num_frames, self.num_channels, self.patch_frames, self.patch_size, self.num_layers) < 1:
+            raise ValueError(f"wanted sizes of at least 1, got {self}")
+        if self.num_frames % self.patch_frames or self.size % self.patch_size:
+            raise ValueError(f"wanted patches that divide {self.num_frames} frames of side {self.size}, got {self}")
+
+    @property
+    def num_tokens(self) -> int:
+        """Patches of a clip."""
+        return self.num_frames // self.patch_frames * (self.size // self.patch_size) ** 2
+
+
+class DiTBlock(nn.Module):
+    """A Transformer block whose norms are scaled and shifted, and whose parts are let through, by the condition.
+
+    The layer from the condition starts at zero: an untrained block hands on what comes (adaLN-Zero).
+
+    Paper:
+        Peebles and Xie 2022, arXiv 2212.09748, section 3.2.
+    """
+
+    def __init__(self, size: int, num_heads: int) -> None:
+        super().__init__()
+        self.attention = MultiHeadAttention(size, num_heads)
+        self.mlp = MLP(size)
+        self.from_condition = nn.Linear(size, 6 * size)
+        nn.init.zeros_(self.from_condition.weight)
+        nn.init.zeros_(self.from_condition.bias)
+
+    def forward(self, x: Tensor, vector: Tensor) -> Tensor:
+        """x: (B, N, size), vector: (B, size); returns (B, N, size)."""
+        scale_1, shift_1, gate_1, scale_2, shift_2, gate_2 = self.from_condition(vector)[:, None].chunk(6, dim=-1)
+        x = x + gate_1 * self.attention(modulate(x, scale_1, shift_1))
+        return x + gate_2 * self.mlp(modulate(x, scale_2, shift_2))
+
+
+def modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Bring each token to mean 0 and deviation 1, then let the condition scale and shift it."""
+    return F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
+
+
+class DiT(nn.Module):
+    """Answer with a clip for a noisy clip, its noise step and what is known of it.
+
+    Paper:
+        Peebles and Xie 2022, arXiv 2212.09748. Patches that reach over frames: Arnab et al. 2021 (ViViT), arXiv
+        2103.15691, section 3.2 (tubelets). Differs: a table of learned positions in place of sines.
+    """
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.config = config
+        size, pixels = config.hidden_size, config.patch_frames * config.patch_size**2
+        self.condition = ConditionEncoder(
+            size,
+            num_words=config.num_words,
+            max_words=config.max_words,
+            num_levels=config.num_levels,
+            num_layers=config.caption_layers,
+        )
+        self.embed = nn.Linear(pixels * (config.num_channels + config.given_channels), size)
+        self.place = LearnedPosition(config.num_tokens, size)
+        self.blocks = nn.ModuleList(DiTBlock(size, config.num_heads) for _ in range(config.num_layers))
+        self.from_condition = nn.Linear(size, 2 * size)
+        self.head = nn.Linear(size, pixels * config.num_channels)
+        for layer in (self.from_condition, self.head):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, noisy: Tensor, noise_step: Tensor, condition: Condition) -> Tensor:
+        """Answer for each clip.
+
+        Args:
+            noisy: (B, T, C, size, size), values about -1 to 1, more where there is noise.
+            noise_step: (B,), from 0 to 1.
+            condition: of the same B clips.
+
+        Returns:
+            (B, T, C, size, size).
+        """
+        config = self.config
+        expect_tensor(noisy, "B T C H W", name="noisy")
+        wanted = (config.num_frames, config.num_channels, config.size, config.size)
+        if noisy.shape[1:] != wanted:
+            raise ValueError(f"noisy: wanted (B, {', '.join(map(str, wanted))}), got {tuple(noisy.shape)}")
+        vector = F.silu(self.condition(noise_step, condition))  # (B, hidden_size)
+        seen = with_given(noisy, condition.given, config.given_channels)
+        x = self.embed(patches(seen, config.patch_frames, config.patch_size)) + self.place(config.num_tokens)
+        for block in self.blocks:
+            x = block(x, vector)  # (B, N, hidden_size)
+        scale, shift = self.from_condition(vector)[:, None].chunk(2, dim=-1)
+        x = self.head(modulate(x, scale, shift))  # (B, N, patch_frames * C * patch_size * patch_size)
+        return clip_of(x, config.patch_frames, config.patch_size, num_channels=config.num_channels, size=config.size)
+
+
+def patches(clips: Tensor, patch_frames: int, patch_size: int) -> Tensor:
+    """Cut clips into patches: (B, T, C, H, W) to (B, N, patch_frames * C * patch_size * patch_size), N in T, H, W."""
+    x = clips.unflatten(1, (-1, patch_frames)).unflatten(4, (-1, patch_size)).unflatten(-1, (-1, patch_size))
+    return x.permute(0, 1, 4, 6, 2, 3, 5, 7).flatten(4).flatten(1, 3)  # from (B, t, f, C, h, p, w, q)
+
+
+def clip_of(tokens: Tensor, patch_frames: int, patch_size: int, *, num_channels: int, size: int) -> Tensor:
+    """Put patches together again; the inverse of ``patches`` for square frames."""
+    side = size // patch_size
+    x = tokens.unflatten(2, (patch_frames, num_channels, patch_size, patch_size)).unflatten(1, (-1, side, side))
+    x = x.permute(0, 1, 4, 5, 2, 6, 3, 7)  # (B, t, f, C, h, p, w, q)
+    return x.flatten(6, 7).flatten(4, 5).flatten(1, 2)
