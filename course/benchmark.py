@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course.budget import cpu_time, generator
+from course.budget import cpu_time, generator, one_thread
 from course.datasets.digits import load_digits, moving_digits
 from course.datasets.photos import load_photo, photo_clips, photo_names
 from course.datasets.sprites import SpriteConfig, sample
@@ -59,7 +58,7 @@ def datasets(num_clips: int = 64, repetitions: int = 9) -> None:
             num_clips, generator=chance, photos=photos, num_frames=NUM_FRAMES, size=SIZE
         ),
     }
-    with _one_thread():
+    with one_thread():
         print(f"{num_clips} clips of {NUM_FRAMES} x {SIZE} x {SIZE}, one thread, median of {repetitions} batches")
         print(f"{'dataset':<10}{'ms per batch':>14}{'clips per second':>18}")
         for name, make in makers.items():
@@ -111,7 +110,7 @@ def layers(*names: str, repetitions: int = 31) -> list[Row]:
     if unknown := set(names) - {pair.layer for pair in chosen}:
         known = sorted({pair.layer for pair in pairs()})
         raise ValueError(f"layers: wanted some of {', '.join(known)}, got {', '.join(sorted(unknown))}")
-    with _one_thread():
+    with one_thread():
         return [_measured(pair, repetitions) for pair in chosen]
 
 
@@ -171,7 +170,7 @@ def prediction(
     else:
         results = dict(progress(side_by_side(function, runs), description="trainings", total=len(runs)))
     by_model = {model: [results[run] for run in runs if run.model == model] for model in models}
-    with _one_thread():
+    with one_thread():
         rivals = prediction_baselines()
         found = {name: [scores(rivals[name])] for name in progress(rivals, description="baselines")}
         measured = {"test digits of scikit-learn": found | by_model}
@@ -352,13 +351,3 @@ def _cpu_seconds(call: Callable[..., object], *arguments: object) -> float:
     with cpu_time() as watch:
         call(*arguments)
     return watch.cpu_seconds
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(num_threads)

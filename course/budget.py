@@ -79,3 +79,14 @@ def cpu_time() -> Iterator[Stopwatch]:
         yield watch
     finally:
         watch.cpu_seconds = time.process_time() - start
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch use one thread inside a ``with`` block: what is compared at equal CPU time runs on one."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(num_threads)

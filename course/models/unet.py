@@ -48,7 +48,7 @@ class UNetConfig:
     frames: str = "shared"
     frame_channels: int = 32
     patch_size: int = 2
-    hidden_channels: tuple[int, ...] = (128, 128)
+    hidden_channels: tuple[int, ...] = (96, 96)
     num_blocks: int = 1
     condition_size: int = 128
     num_words: int = 0
@@ -235,10 +235,10 @@ class UNet(nn.Module):
             if level:
                 x = _each(nn.Upsample(scale_factor=2), x)
             for stage in stages:
-                x = stage(torch.cat([x, across.pop()], dim=2), vector)
+                x = stage(_beside(x, across.pop()), vector)
         if config.frames == "shared":
-            x = _each(self.spread, x)[:, 0].unflatten(1, (T, -1))  # (B, T, frame_channels, rows, columns)
-            x = self.leave(torch.cat([x, frames], dim=2), vector)
+            x = _unstack(_each(self.spread, x), T)  # (B, T, frame_channels, rows, columns)
+            x = self.leave(_beside(x, frames), vector)
         x = self.head(F.silu(self.norm(x.flatten(0, 1))))
         return F.pixel_shuffle(x, config.patch_size).view(noisy.shape)
 
@@ -248,10 +248,20 @@ def _stack(x: Tensor) -> Tensor:
     return x.flatten(1, 2)[:, None]
 
 
+def _unstack(x: Tensor, num_frames: int) -> Tensor:
+    """Make channels frames again: (B, 1, T * C, H, W) to (B, T, C, H, W)."""
+    return _each(nn.Identity(), x[:, 0].unflatten(1, (num_frames, -1)))
+
+
 def _each(layer: nn.Module, x: Tensor) -> Tensor:
     """Apply a layer of pictures to each frame of (B, T, C, H, W)."""
     pictures = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
     return layer(pictures).unflatten(0, x.shape[:2])
+
+
+def _beside(x: Tensor, y: Tensor) -> Tensor:
+    """Put channels beside channels, picture by picture: five dimensions at once would lose the order in memory."""
+    return torch.cat([x.flatten(0, 1), y.flatten(0, 1)], dim=1).unflatten(0, x.shape[:2])
 
 
 def _at_zero(layer: nn.Module) -> nn.Module:

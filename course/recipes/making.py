@@ -1,6 +1,7 @@
 """Make a checkpoint: train, measure, keep with its card; what is there already is not made again."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -69,3 +70,8 @@ def make_checkpoint(
         card = save(path, model, card=card, half=half)
     resume.discard()
     return card
+
+
+def file_name(words: str) -> str:
+    """Make the name of a file of weights of what a training is called."""
+    return re.sub("[^a-z0-9.]+", "_", words.lower()).replace(".", "p") + ".safetensors"

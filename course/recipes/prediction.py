@@ -5,11 +5,9 @@ spent its CPU seconds, whatever the model: what is compared is what a model make
 """
 
 import multiprocessing
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from math import ceil
@@ -18,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from course.budget import one_thread
 from course.datasets.digits import load_digits, moving_digits
 from course.display import progress
 from course.evaluation import baselines
@@ -26,7 +25,7 @@ from course.evaluation.frames import psnr, squared_error, ssim
 from course.models.conv_lstm import ConvLSTMConfig, ConvLSTMPredictor
 from course.models.layered import LayeredConfig, LayeredPredictor, move, overlay
 from course.models.simvp import SimVP, SimVPConfig
-from course.recipes.making import make_checkpoint
+from course.recipes.making import file_name, make_checkpoint
 from course.training.checkpoint import Card, Resume, load
 from course.training.ema import EMA
 from course.training.loop import History, TrainConfig, step_generator, train
@@ -297,7 +296,7 @@ def train_model(run: PredictionRun, *, resume: Resume | None = None) -> tuple[nn
     def batch(step: int) -> Batch:
         return prediction_batch(run.seed, step, setting.batch_size)
 
-    with _one_thread():
+    with one_thread():
         history = train(model, _watched(batch, run), prediction_loss, config, ema=ema, resume=resume)
     return (model if ema is None else ema.average).eval(), history
 
@@ -340,8 +339,7 @@ _MSE = [f"mse at t = {t}" for t in range(1, HORIZON + 1)]
 
 def checkpoint_path(folder: Path, run: PredictionRun) -> Path:
     """Return where ``train_prediction`` keeps the weights of a training."""
-    words = f"{run.model}, seed {run.seed}, {run.cpu_seconds:g} CPU seconds"
-    return folder / f"{re.sub('[^a-z0-9.]+', '_', words.lower()).replace('.', 'p')}.safetensors"
+    return folder / file_name(f"{run.model}, seed {run.seed}, {run.cpu_seconds:g} CPU seconds")
 
 
 def train_prediction(run: PredictionRun, *, folder: Path | None = None) -> PredictionResult:
@@ -391,16 +389,6 @@ def _command(run: PredictionRun) -> str:
         f"python -m course benchmark prediction --cpu-minutes {run.cpu_seconds / 60:g} "
         f"--seeds {run.seed + 1} --models '{run.model}'"
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(num_threads)
 
 
 def _watched(batch: Callable[[int], Batch], run: PredictionRun) -> Callable[[int], Batch]:

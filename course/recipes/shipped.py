@@ -8,7 +8,9 @@ from torch import nn
 
 from course import budget
 from course.recipes.context import CONTEXT_RUNS, checkpoint_name, context_checkpoint
+from course.recipes.denoising import DenoiserRun, load_denoiser
 from course.recipes.prediction import PredictionRun, load_prediction, prediction_checkpoint
+from course.recipes.text_to_clip import text_checkpoint, text_run
 from course.training.checkpoint import Card
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "data" / "checkpoints"
@@ -24,9 +26,16 @@ PREDICTORS: Mapping[str, PredictionRun] = {
 }
 """Predictors of moving digits, for chapter 06: trained for 6 CPU-minutes, and for a quarter of it."""
 
+TEXT_DENOISERS: Mapping[str, DenoiserRun] = {
+    **{f"text_unet_{seed}": text_run("U-Net", seed=seed, cpu_seconds=360.0) for seed in budget.SEEDS},
+    "text_dit_0": text_run("DiT", seed=0, cpu_seconds=3600.0),
+}
+"""Denoisers that draw a clip for a caption, for chapter 09."""
+
 SHIPPED: Mapping[str, Callable[..., Card]] = {
     **{name: partial(prediction_checkpoint, run=run) for name, run in PREDICTORS.items()},
     **{checkpoint_name(run): partial(context_checkpoint, run=run) for run in CONTEXT_RUNS},
+    **{name: partial(text_checkpoint, run=run) for name, run in TEXT_DENOISERS.items()},
 }
 """For each checkpoint what trains it and keeps it with its card; takes the path, and the command for the card."""
 
@@ -60,3 +69,15 @@ def load_predictor(name: str) -> nn.Module:
     if name not in PREDICTORS:
         raise ValueError(f"name: wanted one of {', '.join(PREDICTORS)}, got {name!r}")
     return load_prediction(CHECKPOINTS / f"{name}.safetensors", PREDICTORS[name].model)
+
+
+def load_text_denoiser(name: str) -> nn.Module:
+    """Load one of ``TEXT_DENOISERS``, to be called as ``network(noisy, noise_step, condition)``.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        ValueError: for another name, or if the file is damaged or another network's.
+    """
+    if name not in TEXT_DENOISERS:
+        raise ValueError(f"name: wanted one of {', '.join(TEXT_DENOISERS)}, got {name!r}")
+    return load_denoiser(CHECKPOINTS / f"{name}.safetensors", TEXT_DENOISERS[name].setting)
