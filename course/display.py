@@ -80,6 +80,7 @@ def strip(
     every: int = 1,
     columns: int = 8,
     size: int = _STRIP_SIZE,
+    numbers: str = "t = {}",
 ) -> None:
     """Show the frames of a clip, or of several clips of one length, side by side with their numbers.
 
@@ -89,6 +90,7 @@ def strip(
         every: show frames 0, ``every``, 2 ``every``, ...
         columns: frames beside one another, at least 1.
         size: pixels that the longer side of a frame may take on the page; larger frames are shrunk.
+        numbers: what stands below the frames; for pictures that do not follow one another, such as ``"clip {}"``.
 
     Raises:
         ValueError: for clips of another form or of different lengths, or without a description.
@@ -97,8 +99,8 @@ def strip(
     if every < 1 or columns < 1:
         raise ValueError(f"wanted every and columns of at least 1, got {every} and {columns}")
     frames = range(0, _length(clips), every)
-    facts = f"strip of {_count(len(frames), 'frame')}, {_forms(clips)}, t = 0 to {frames[-1]}"
-    _emit(f"{facts}: {_sentence(description)}", _sheet(clips, frames, columns, size))
+    facts = f"strip of {_count(len(frames), 'frame')}, {_forms(clips)}, {numbers.format(0)} to {frames[-1]}"
+    _emit(f"{facts}: {_sentence(description)}", _sheet(clips, frames, columns, size, numbers))
 
 
 def slider(clips: Tensor | Mapping[str, Tensor], *, description: str, size: int = SIZE) -> None:
@@ -206,7 +208,7 @@ def curve(
     axes.set(xlabel=x_label, ylabel=y_label, yscale="log" if log else "linear")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside upper left", ncols=2, frameon=False)  # above, where it lies over no curve
     _emit_figure(text, figure)
 
 
@@ -408,14 +410,16 @@ def _frames(clips: dict[str, Tensor], size: int) -> list["Image"]:
     ]
 
 
-def _sheet(clips: dict[str, Tensor], frames: Sequence[int], columns: int, size: int) -> "Image":
+def _sheet(
+    clips: dict[str, Tensor], frames: Sequence[int], columns: int, size: int, numbers: str = "t = {}"
+) -> "Image":
     """Draw the chosen frames, one row for each clip, ``columns`` to a row, with their numbers below."""
     rows = []
     for start in range(0, len(frames), columns):
         chosen = frames[start : start + columns]
         for title, clip in clips.items():
             rows.append([_words(title), *(_picture(clip[t], size, shrink=True) for t in chosen)])
-        rows.append([_words(""), *(_words(f"t = {t}") for t in chosen)])
+        rows.append([_words(""), *(_words(numbers.format(t)) for t in chosen)])
     return _table(rows if any(clips) else [row[1:] for row in rows])
 
 

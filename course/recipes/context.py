@@ -45,7 +45,7 @@ that into a larger one still, for as long as a clip is drawn.
 """
 DROPPED = 0.1
 """Share of the clips that are trained without their context."""
-BATCH_SIZE, LEARNING_RATE, NUM_STEPS = 48, 6e-3, 1500
+BATCH_SIZE, LEARNING_RATE, NUM_STEPS = 48, 4e-3, 1500
 
 STRAIGHT = ("left", "right", "up", "down")
 ACROSS = ("left", "right")

@@ -1,8 +1,10 @@
 """How every denoiser of the course is trained, kept and asked: one recipe, in which a setting says what it learns from.
 
-The network is asked for the clean clip on the straight flow from clip to noise. Its squared error counts the more the
-less noise there is (1 / noise_step): between the plain error, which is nearly all made where little can be known, and
-the error of the velocity (1 / noise_step^2), which is nearly all made where little is left to do.
+The network is asked for the clean clip on the straight flow from clip to noise. Two choices decide how quickly it
+learns. *Which noise steps*: most of them in the upper middle, where it is decided what the clip will show and how it
+moves; with next to no noise there is little left to do, and with nothing but noise little can be known. *How much each
+error counts*: 1 / noise_step, between the plain error, nearly all of which is made where little can be known, and the
+error of the velocity, 1 / noise_step^2.
 """
 
 from collections.abc import Callable
@@ -26,6 +28,12 @@ from course.training.checkpoint import Card, Resume, load
 from course.training.ema import EMA
 from course.training.loop import History, TrainConfig, step_generator, train
 
+MIDDLE, WIDTH = 0.8, 1.0
+"""Of the noise steps that are trained: their logarithmic odds, log(s / (1 - s)), have this mean and deviation.
+
+Paper:
+    Esser et al. 2024, arXiv 2403.03206, section 3.1 (logit-normal sampling).
+"""
 LEAST_STEP = 0.05
 """The weight of the error rises down to this noise step, and no further."""
 
@@ -114,13 +122,14 @@ def denoiser(config: UNetConfig | DiTConfig) -> nn.Module:
 def noisy_batch(setting: DenoiserSetting, seed: int, step: int) -> NoisyBatch:
     """Return the batch of a training step: a function of the seed and the step alone.
 
-    The noise steps of a batch are spread evenly: one in each of B equal parts of [0, 1].
+    The noise steps of a batch are spread evenly: one in each of B parts of their distribution, all equally likely.
     """
     chance = step_generator(seed, step)
     examples = setting.examples(setting.batch_size, chance)
     clean = to_signed(examples.clips)
     B = len(clean)
-    noise_step = (torch.arange(B) + 1 - torch.rand(B, generator=chance)) / B
+    rank = (torch.arange(B) + torch.rand(B, generator=chance).clamp(1e-3, 1 - 1e-3)) / B
+    noise_step = torch.sigmoid(MIDDLE + WIDTH * torch.special.ndtri(rank))
     return NoisyBatch(clean, examples.condition, noise_step, torch.randn(clean.shape, generator=chance))
 
 
@@ -206,7 +215,7 @@ def generate(
     generator: torch.Generator,
     num_steps: int = 10,
     guidance: float = 2.0,
-    shift: float = 1.0,
+    interval: tuple[float, float] = (0.3, 1.0),
     chunk: int = 96,
 ) -> Tensor:
     """Draw clips.
@@ -218,19 +227,19 @@ def generate(
         generator: the only source of chance.
         num_steps: of Euler's sampler.
         guidance: scale; 1 asks the network once a step, others twice.
-        shift: of the noise steps, as of ``noise_steps``.
+        interval: noise steps at which it is guided: where less noise is, guidance overdraws the edges.
         chunk: clips at a time.
 
     Returns:
         (B, T, C, H, W), values in [0, 1].
     """
     noise = torch.randn(shape, generator=generator)
-    steps = noise_steps(num_steps, shift=shift)
+    steps = noise_steps(num_steps)
     drawn = []
     for first in range(0, len(noise), chunk):
         some = slice(first, first + chunk)
         asked = condition[some]
-        denoise = guided(network, guidance, asked.without_words())
+        denoise = guided(network, guidance, asked.without_words(), interval=interval)
         drawn.append(to_unit(euler(denoise, noise[some], asked, steps=steps)))
     return torch.cat(drawn)
 

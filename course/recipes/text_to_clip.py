@@ -28,8 +28,6 @@ ONE_LEFT_OUT = 0.1
 A network that has to draw "a ... circle moves left" learns what each word says by itself, and that is what a
 combination that was never seen is made of.
 """
-NUM_STEPS, GUIDANCE = 10, 2.0
-"""Of the sampler, unless something else is said."""
 
 
 def leave_words_out(words: Tensor, *, generator: torch.Generator) -> Tensor:
@@ -77,12 +75,10 @@ def draw(
     captions: Sequence[str],
     *,
     generator: torch.Generator,
-    num_steps: int = NUM_STEPS,
-    guidance: float = GUIDANCE,
+    **options: object,
 ) -> Tensor:
-    """Draw a clip for each caption: (B, 8, 3, 16, 16)."""
-    shape = (len(captions), *SHAPE)
-    return generate(network, told(list(captions)), shape, generator=generator, num_steps=num_steps, guidance=guidance)
+    """Draw a clip for each caption: (B, 8, 3, 16, 16); the options are those of ``generate``."""
+    return generate(network, told(list(captions)), (len(captions), *SHAPE), generator=generator, **options)
 
 
 def captions_of(combinations: Sequence[Combination], num_each: int) -> list[str]:
@@ -91,7 +87,7 @@ def captions_of(combinations: Sequence[Combination], num_each: int) -> list[str]
 
 
 def judge_drawn(
-    network: nn.Module, combinations: Sequence[Combination] = ALL, *, num_each: int, seed: int, **options: float
+    network: nn.Module, combinations: Sequence[Combination] = ALL, *, num_each: int, seed: int, **options: object
 ) -> Verdict:
     """Draw clips for captions and judge them.
 
@@ -100,7 +96,7 @@ def judge_drawn(
         combinations: what is asked for.
         num_each: clips of each.
         seed: of the noise.
-        **options: ``num_steps`` and ``guidance``, as of ``draw``.
+        **options: as of ``denoising.generate``, such as ``num_steps`` and ``guidance``.
     """
     captions = captions_of(combinations, num_each)
     return judge(draw(network, captions, generator=budget.generator(seed), **options), captions, config=WORLD)

@@ -719,6 +719,7 @@ strip(
         "1 cleaned": explanation.cleaned[:, 0, None].clamp(0, 1),
         "2 cleaned": explanation.cleaned[:, 1, None].clamp(0, 1),
     },
+    numbers="clip {}",
     description="four clips side by side, numbered 0 to 3, in five rows: the last given frame with two digits, its two layers with one digit each, some with traces of the other, and the same layers cleaned",
 )
 

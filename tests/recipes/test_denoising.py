@@ -11,7 +11,7 @@ from course.diffusion.schedule import to_signed
 from course.models.denoiser import Condition
 from course.models.dit import DiTConfig
 from course.models.unet import UNetConfig
-from course.recipes import text_to_clip
+from course.recipes import denoising, text_to_clip
 from course.recipes.denoising import (
     DenoiserRun,
     DenoiserSetting,
@@ -53,10 +53,13 @@ def test_a_batch_is_a_function_of_seed_and_step():
     assert not torch.equal(one.clean, noisy_batch(TEXT_SETTINGS["U-Net"], 1, 3).clean)
 
 
-def test_noise_steps_are_spread_evenly_and_noise_is_noise():
+def test_noise_steps_are_spread_as_said_and_noise_is_noise():
     batch = noisy_batch(replace(COLOURS, batch_size=64), 0, 0)
-    assert ((batch.noise_step * 64).ceil() == torch.arange(1, 65)).all()
-    assert batch.noise_step.min() > 0
+    odds = batch.noise_step.logit()
+    assert (odds.diff() > 0).all()
+    assert odds.mean().item() == pytest.approx(denoising.MIDDLE, abs=0.05)
+    assert odds.std().item() == pytest.approx(denoising.WIDTH, abs=0.1)
+    assert 0 < batch.noise_step.min() < batch.noise_step.max() < 1
     assert abs(batch.epsilon.mean()) < 0.02
     assert abs(batch.epsilon.std() - 1) < 0.02
     assert batch.clean.min() >= -1
