@@ -18,7 +18,7 @@ from course.budget import one_thread
 from course.datasets.captions import indices
 from course.diffusion.guidance import guided
 from course.diffusion.objective import denoising_loss
-from course.diffusion.samplers import euler, noise_steps
+from course.diffusion.samplers import ddim, noise_steps
 from course.diffusion.schedule import Flow, to_signed, to_unit
 from course.models.denoiser import Condition
 from course.models.dit import DiT, DiTConfig
@@ -216,6 +216,7 @@ def generate(
     num_steps: int = 10,
     guidance: float = 2.0,
     interval: tuple[float, float] = (0.3, 1.0),
+    eta: float = 1.0,
     chunk: int = 96,
 ) -> Tensor:
     """Draw clips.
@@ -225,9 +226,11 @@ def generate(
         condition: what they are to show.
         shape: (B, T, C, H, W).
         generator: the only source of chance.
-        num_steps: of Euler's sampler.
+        num_steps: of the sampler.
         guidance: scale; 1 asks the network once a step, others twice.
         interval: noise steps at which it is guided: where less noise is, guidance overdraws the edges.
+        eta: share of fresh noise in each step: with 0 this is Euler's sampler. Fresh noise lets a later step mend what
+            an earlier one has decided badly.
         chunk: clips at a time.
 
     Returns:
@@ -240,7 +243,8 @@ def generate(
         some = slice(first, first + chunk)
         asked = condition[some]
         denoise = guided(network, guidance, asked.without_words(), interval=interval)
-        drawn.append(to_unit(euler(denoise, noise[some], asked, steps=steps)))
+        clips = ddim(denoise, noise[some], asked, steps=steps, schedule=Flow(), eta=eta, generator=generator)
+        drawn.append(to_unit(clips))
     return torch.cat(drawn)
 
 

@@ -111,13 +111,13 @@ def test_a_network_learns_to_draw_what_a_word_says(config):
 def test_drawing_repeats_and_does_not_depend_on_the_chunks():
     torch.manual_seed(0)
     network = denoiser(SMALL)
-    torch.nn.init.normal_(network.head.weight)
-    options = {"condition": told(["a red circle moves left"] * 5), "shape": (5, 8, 3, 4, 4), "num_steps": 3}
+    torch.nn.init.normal_(network.head.weight, std=0.02)
+    options = {"condition": told(["a red circle moves left"] * 5), "shape": (5, 8, 3, 4, 4), "num_steps": 3, "eta": 0.0}
     one, two, other = (
         generate(network, **options, generator=torch.Generator().manual_seed(seed), chunk=chunk)
         for seed, chunk in ((0, 96), (0, 2), (1, 96))
     )
-    assert torch.allclose(one, two, atol=1e-5)
+    assert torch.allclose(one, two, atol=1e-4)
     assert not torch.allclose(one, other, atol=1e-2)
     assert one.min() >= 0
     assert one.max() <= 1
