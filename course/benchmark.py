@@ -33,6 +33,7 @@ from course.recipes.prediction import (
     train_prediction,
     trained_model,
 )
+from course.recipes.text_to_clip import TEXT_SETTINGS, text_run, train_text
 from course.training.parallel import side_by_side
 
 NUM_FRAMES = 20
@@ -203,12 +204,74 @@ def _write_record(
                     (trained.num_steps, trained.num_parameters, f"{trained.cpu_seconds:.1f}") if trained else [""] * 3
                 )
                 rows.append([*row, *cost])
+    _write_csv(path, rows)
+
+
+def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    """Write rows to a file, whole or not at all."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    part = path.with_suffix(".part")  # whole or not at all
+    part = path.with_suffix(".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     part.write_text(text.getvalue(), encoding="utf-8")
     part.replace(path)
+
+
+def text(
+    *,
+    cpu_minutes: Sequence[float],
+    num_seeds: int,
+    folder: Path,
+    models: Sequence[str] = (),
+    record: Path | None = None,
+) -> str:
+    """Train denoisers that draw a clip for a caption, each for several budgets, and write what the judge says of them.
+
+    What is finished is kept, and what is interrupted goes on when the same is asked for again.
+
+    Args:
+        cpu_minutes: of each training, on one thread; one training for each.
+        num_seeds: trainings of each model for each budget, at least 1.
+        folder: where they are kept.
+        models: some of ``TEXT_SETTINGS``; all of them, if none is named.
+        record: an .csv file to write with a row for each training; None for none.
+
+    Returns:
+        A table.
+
+    Raises:
+        ValueError: if an argument does not fit, or a file of the folder is damaged.
+    """
+    models = tuple(dict.fromkeys(models)) or tuple(TEXT_SETTINGS)
+    if not cpu_minutes or not all(0 < minutes < float("inf") for minutes in cpu_minutes) or num_seeds < 1:
+        raise ValueError(f"wanted CPU minutes above 0 and one seed or more, got {cpu_minutes} and {num_seeds}")
+    runs = [
+        (model, minutes, text_run(model, seed=seed, cpu_seconds=60 * minutes))
+        for model in models
+        for minutes in cpu_minutes
+        for seed in range(num_seeds)
+    ]
+    cards = {run: train_text(run, folder=folder) for *_, run in progress(runs, description="trainings")}
+    if record is not None:
+        rows = [["model", "seed", "CPU seconds", "steps", *next(iter(cards.values())).metrics]]
+        for model, _, run in runs:
+            card = cards[run]
+            numbers = (f"{value:.4f}" for value in card.metrics.values())
+            rows.append([model, run.seed, f"{card.cpu_seconds:.1f}", card.num_steps, *numbers])
+        _write_csv(record, rows)
+    lines = [
+        f"{'model':<24}{'minutes':>8}{'CAPTION':>9}{'spread':>8}{'held out':>10}{'spread':>8}{'VALID':>8}{'MOTION':>8}"
+    ]
+    for model, minutes in dict.fromkeys((model, minutes) for model, minutes, _ in runs):
+        found = [cards[run].metrics for name, budget, run in runs if (name, budget) == (model, minutes)]
+        line = f"{model:<24}{minutes:>8g}"
+        for name, width in (("caption, all", 9), ("caption, held out", 10)):
+            values = [metrics[name] for metrics in found]
+            spread = f"{stdev(values):.3f}" if len(values) > 1 else ""
+            line += f"{mean(values):>{width}.3f}{spread:>8}"
+        line += "".join(f"{mean(metrics[name] for metrics in found):>8.3f}" for name in ("valid, all", "motion, all"))
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _prediction_table(

@@ -91,6 +91,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     what.add_argument("--record", type=Path, metavar="FILE", help="write a row for each training to a .csv file")
     what.add_argument("--processes", type=int, default=1, help="1, or 2 trainings at a time (1)")
+    what = whats.add_parser("text", help="what denoisers that draw a clip for a caption learn in equal CPU time")
+    what.add_argument("--cpu-minutes", type=float, nargs="+", default=[6], metavar="M", help="of each training (6)")
+    what.add_argument("--seeds", type=int, default=1, metavar="S", help="trainings of each model (1)")
+    what.add_argument("--models", nargs="+", default=[], metavar="NAME", help="such as 'U-Net' (all)")
+    what.add_argument(
+        "--results",
+        type=Path,
+        default=ROOT / "data" / "own" / "text",
+        metavar="FOLDER",
+        help="where the trainings are kept, to go on after an interruption (data/own/text)",
+    )
+    what.add_argument("--record", type=Path, metavar="FILE", help="write a row for each training to a .csv file")
     command.set_defaults(run=_benchmark)
 
     command = commands.add_parser("train", help="make a checkpoint of the course again, by its recipe")
@@ -193,6 +205,18 @@ def _benchmark(options: argparse.Namespace) -> int:
         benchmark.datasets()
     elif options.what == "layers":
         print(benchmark.table(benchmark.layers()))
+    elif options.what == "text":
+        try:
+            table = benchmark.text(
+                cpu_minutes=options.cpu_minutes,
+                num_seeds=options.seeds,
+                folder=options.results,
+                models=options.models,
+                record=options.record,
+            )
+        except KeyboardInterrupt:
+            return _interrupted()
+        print(table)
     else:
         images = read_images(options.mnist, "test") if options.mnist else None
         try:

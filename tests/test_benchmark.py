@@ -5,6 +5,7 @@ And the table of predictors, from results that are made up here.
 
 import re
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -212,3 +213,49 @@ def test_the_command_prints_the_table_and_says_how_to_go_on(made_up, tmp_path, m
     monkeypatch.setattr(benchmark, "prediction", interrupted)
     assert cli.main(command) == 130
     assert "the same command goes on from here" in capsys.readouterr().err
+
+
+# Denoisers
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Trainings whose CAPTION grows with the budget and with the seed."""
+    trained = []
+
+    def train(run, *, folder):
+        trained.append((run.name, run.seed, run.cpu_seconds, folder))
+        metrics = {"valid, all": 0.9, "motion, all": 0.8, "caption, all": run.cpu_seconds / 1000 + 0.1 * run.seed}
+        metrics["caption, held out"] = 0.5
+        return SimpleNamespace(metrics=metrics, num_steps=7, cpu_seconds=run.cpu_seconds + 0.04)
+
+    monkeypatch.setattr(benchmark, "train_text", train)
+    return trained
+
+
+def test_the_table_of_denoisers_holds_each_model_at_each_budget(drawn, tmp_path, capsys):
+    record = tmp_path / "text.csv"
+    options = ["--cpu-minutes", "1", "2", "--seeds", "2", "--models", "DiT", "--record", str(record)]
+    assert cli.main(["benchmark", "text", *options, "--results", str(tmp_path)]) == 0
+    assert drawn == [("text to clip, DiT", seed, 60.0 * minutes, tmp_path) for minutes in (1, 2) for seed in (0, 1)]
+    head, one, two = capsys.readouterr().out.splitlines()
+    assert len(head) == len(one) == len(two)
+    assert one.split() == ["DiT", "1", "0.110", "0.071", "0.500", "0.000", "0.900", "0.800"]
+    assert two.split()[:3] == ["DiT", "2", "0.170"]
+    rows = [line.split(",") for line in record.read_text(encoding="utf-8").replace(", ", "; ").splitlines()]
+    assert rows[0][:5] == ["model", "seed", "CPU seconds", "steps", '"valid; all"']
+    assert [row[:4] for row in rows[1:]] == [["DiT", str(s), t, "7"] for t in ("60.0", "120.0") for s in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (["--models", "GAN"], "model: wanted one of U-Net, .*, got 'GAN'"),
+        (["--cpu-minutes", "0"], "wanted CPU minutes above 0 and one seed or more"),
+        (["--seeds", "0"], "wanted CPU minutes above 0 and one seed or more"),
+    ],
+)
+def test_a_mistake_is_told_before_a_denoiser_is_trained(drawn, capsys, wrong, words):
+    assert cli.main(["benchmark", "text", *wrong]) == 2
+    assert re.search(words, capsys.readouterr().err)
+    assert drawn == []

@@ -58,6 +58,9 @@ _WORDS = {"num_words": len(VOCABULARY), "max_words": MAX_WORDS}
 _DATA = "captions and clips of 8 frames of 16 x 16 pixels, rendered as they are used; no held-out combination"
 TEXT_SETTINGS: dict[str, DenoiserSetting] = {
     "U-Net": DenoiserSetting(config=UNetConfig(**_WORDS), examples=text_examples, data=_DATA),
+    "U-Net, frames stacked": DenoiserSetting(
+        config=UNetConfig(**_WORDS, frames="stacked", hidden_channels=(128, 128)), examples=text_examples, data=_DATA
+    ),
     "DiT": DenoiserSetting(config=DiTConfig(**_WORDS), examples=text_examples, data=_DATA),
 }
 """The denoisers of chapter 09."""
@@ -119,5 +122,5 @@ def text_checkpoint(path: Path, run: DenoiserRun, *, command: str) -> Card:
 def train_text(run: DenoiserRun, *, folder: Path) -> Card:
     """Train and test a denoiser, and keep it in a folder; what is found there is not trained again."""
     path = folder / file_name(f"{run.name}, seed {run.seed}, {run.cpu_seconds:g} CPU seconds")
-    command = f"python -m course benchmark text --cpu-minutes {run.cpu_seconds / 60:g} --seeds {run.seed + 1}"
+    command = f"python -m course benchmark text --cpu-minutes {run.cpu_seconds / 60:g} --seeds {run.seed + 1} ..."
     return text_checkpoint(path, run, command=command)
