@@ -2,8 +2,8 @@
 
 Each module has one job, and imports run one way, from left to right (``tests/test_architecture.py`` walks them)::
 
-    clips, budget -> video -> datasets -> layers -> models -> training -> generation -> evaluation -> display
-        -> progress -> exercises -> notebooks -> workbook -> recipes -> cli
+    clips, budget -> video -> datasets -> layers -> models -> diffusion -> training -> generation -> evaluation
+        -> display -> progress -> exercises -> notebooks -> workbook -> recipes -> cli
 
 clips       the (B, T, C, H, W) convention: check, convert, resize, tile
 budget      smoke or full: how much work a run may do; seeds, threads, CPU time
@@ -11,6 +11,7 @@ video       video files to clips and back
 datasets    sprites with their state and captions, handwritten digits, a test of memory, photographs, video files
 layers      recurrent cells, attention, positions, convolution in time, ways to tell a network a context
 models      networks made of layers: each takes a frozen config and tensors
+diffusion   noise over clips and back: schedules, losses, samplers, guidance, for any network that can be called
 training    the loop with exact resume, checkpoints, averaged weights, small trainings side by side
 generation  from a predictor of one frame to a clip: the rollout
 evaluation  frame metrics, sets of clips compared, trivial baselines, the judge, gradients by frame, claims
@@ -21,7 +22,7 @@ notebooks   executing, pairing and checking the chapters
 workbook    the learner's own copies of the chapters
 recipes     what is trained in the chapters, from the parts; the checkpoints that are shipped
 doctor      what the machine has and lacks
-benchmark   how fast the datasets and the layers are, what predictors learn in equal time
+benchmark   how fast the datasets and the layers are, what predictors and denoisers learn in equal time
 cli         ``python -m course ...``
 
 Nothing is re-exported here: import the module that has what you need.
