@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,11 +32,13 @@ def _rest(answer: object) -> None:
         context = clips[:, :num_context]
         wanted = rollout(_speeding, context, horizon)
         by_truth = _speeding(clips[:, :-1])[:, num_context - 1 :]
-        unclamped, alone, late = context, context, context
+        unclamped, alone, late, free, fed_back = context, context, context, context[:, :0], context
         for _ in range(horizon):
             unclamped = torch.cat([unclamped, _speeding(unclamped)[:, -1:]], dim=1)
             alone = torch.cat([alone, _speeding(alone[:, -1:]).clamp(0, 1)], dim=1)
             late = torch.cat([late, _speeding(late)[:, -1:]], dim=1)
+            free = torch.cat([free, _speeding(fed_back)[:, -1:]], dim=1)
+            fed_back = torch.cat([fed_back, free[:, -1:].clamp(0, 1)], dim=1)
         usual = {
             "the whole clip came back: return the predicted frames alone": torch.cat([context, wanted], dim=1),
             "these are the true frames: nothing was predicted": clips[:, num_context:],
@@ -45,6 +48,7 @@ def _rest(answer: object) -> None:
             "the predictions come out in reverse": wanted.flip(1),
             "step was given the last frame alone: hand it all frames so far": alone[:, num_context:],
             "guesses were not clamped to [0, 1]": unclamped[:, num_context:],
+            "guesses were fed back clamped, but returned as they were: return the clamped ones": free,
             "guesses were clamped at the end: clamp each before you feed it back": late[:, num_context:].clamp(0, 1),
         }
         if horizon > 1:  # the first prediction is the same, fed with the truth or not
@@ -60,9 +64,14 @@ def _rest(answer: object) -> None:
         )
         after = [frames[:, num_context:] for frames in calls if frames.shape[1] > num_context]
         holds(
-            all(_alike(fed, wanted[:, : fed.shape[1]]) for fed in after),
-            "step was shown true frames from after the context, even if their outputs were thrown away.",
+            all(_own(clip, wanted) for fed in after for clip in fed),
+            "step was shown true frames from after the context (or places still empty): hand it the frames so far, and "
+            "no more.",
         )
+
+
+def _own(clip: Tensor, wanted: Tensor) -> bool:
+    return any(_alike(clip, own[: len(clip)]) for own in wanted)  # clip by clip is right, too
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
@@ -70,10 +79,10 @@ def _alike(one: Tensor, other: Tensor) -> bool:
 
 
 def _loss(answer: object) -> None:
-    generator = budget.generator(1)
+    generator = budget.generator(7)
     for num_context, num_frames in ((3, 7), (1, 4), (5, 6)):
         clips = torch.rand(3, num_frames, 2, 4, 5, generator=generator)
-        outputs = torch.rand(3, num_frames - 1, 2, 4, 5, generator=generator).requires_grad_()
+        outputs = (2 * torch.rand(3, num_frames - 1, 2, 4, 5, generator=generator) - 0.5).requires_grad_()
         squares = (outputs - clips[:, 1:]).square()  # output t predicts frame t + 1
         asked = squares[:, num_context - 1 :]
         unshifted = (outputs - clips[:, :-1]).square()
@@ -90,6 +99,8 @@ def _loss(answer: object) -> None:
             "only the context is counted: it is given, the others are to be predicted": squares[
                 :, : num_context - 1
             ].mean(),
+            "the squares of a frame were summed: here the mean is over all numbers": asked.sum(dim=(2, 3, 4)).mean(),
+            "this is half of it: the mean squared error has no factor": asked.mean() / 2,
             "divided by the number of clips alone: take the mean over all numbers": asked.sum() / 3,
         }
         if num_frames - num_context > 1:
@@ -109,6 +120,13 @@ def _loss(answer: object) -> None:
         )
         holds(isinstance(got, Tensor), "a plain number came back: a loss must be a tensor, or nothing learns from it.")
         holds(got.requires_grad, "no gradient comes from the loss to the outputs: was something detached?")
+        (due,) = torch.autograd.grad(asked.mean(), outputs, retain_graph=True)
+        (came,) = torch.autograd.grad(got.sum(), outputs, allow_unused=True)
+        holds(
+            came is not None and torch.allclose(came, due, rtol=1e-3, atol=1e-7),
+            "the number is right, and another gradient comes to the outputs: was something detached, or a tensor made "
+            "anew from numbers?",
+        )
 
 
 def _coin(answer: object) -> None:
@@ -139,6 +157,16 @@ def _coin(answer: object) -> None:
         "the same generator gave another result: take chance from the generator alone, torch.rand(..., generator=...).",
     )
     holds(not torch.equal(first, other), "another generator gave the same result: was it used?")
+    chance = budget.generator(2)
+    holds(
+        not torch.equal(answer(true, predicted, 0.3, chance), answer(true, predicted, 0.3, chance)),
+        "two calls with one generator gave the same coins: draw from it, and do not begin it anew.",
+    )
+    four = [(answer(true[:4], predicted[:4], 0.5, budget.generator(seed)) == true[:4]) for seed in range(20)]
+    holds(
+        len({int(each.flatten(1).all(dim=1).sum()) for each in four}) > 1,
+        "of four clips always as many were true: chance decides for each clip by itself, and not how many there are.",
+    )
     holds(abs(rate - 0.7) > 0.1, f"{rate:.0%} are true frames where the share is 30%: the coin is the wrong way round.")
     holds(abs(rate - 0.3) < 0.1, f"{rate:.0%} are true frames where the share is 30%.")
     for share, frame, words in ((1.0, true, "true"), (0.0, predicted, "predicted")):
@@ -178,6 +206,14 @@ def _honest(name: str) -> Predict:
     }[name]
 
 
+_SLY = "moves light about within a frame"
+
+
+def _turned(future: Tensor) -> Tensor:
+    whole = (future * 64).round() / 64  # in steps, so that each frame's sum is left exactly as it was
+    return whole - whole.flip(-1)
+
+
 LEAKS: dict[str, Predict] = {
     "gives the true future": lambda clips, n: clips[:, n:].clone(),
     "is a rollout fed with the truth": lambda clips, n: _speeding(clips[:, :-1])[:, n - 1 :].clamp(0, 1),
@@ -185,18 +221,22 @@ LEAKS: dict[str, Predict] = {
     "looks at the last frame of the future": _sly(lambda clips, n: clips[:, -1]),
     "looks at one frame in the middle, and changes its last prediction": _sly(lambda clips, n: clips[:, n + 1], -1),
     "looks at the future of the second clip alone": _sly(lambda clips, n: clips[:, -2], 1, 1),
+    _SLY: lambda clips, n: _copy(clips, n) + _turned(clips[:, n:]),
     "looks at one pixel": _sly(lambda clips, n: clips[:, n, :1, :1, :1]),
 }
 
 
 def _leak(answer: object) -> None:
-    clips = torch.rand(2, 8, 1, 4, 4, generator=budget.generator(5))
+    clips = (64 * torch.rand(2, 8, 1, 4, 4, generator=budget.generator(5))).round() / 64
     dark, bright = clips.clone(), clips.clone()
     dark[:, 3:], bright[:, 3:] = 0.0, 1.0
     still = clips[:, 2:3].expand(-1, 8, -1, -1, -1).clone()  # nothing moves: any order of its frames is the same
+    grey = clips.clone()
+    grey[:, 3:] = 0.5
     kinds = {"": clips, ", in clips with a black future": dark, ", in clips with a white future": bright}
-    kinds[", in clips in which nothing moves"] = still
-    for where, given in kinds.items():
+    kinds |= {", in clips with a grey future": grey, ", in clips in which nothing moves": still}
+    cases = [(words, given, 3) for words, given in kinds.items()]
+    for where, given, num_context in [*cases, (", with five frames given", clips, 5)]:
         for name in (
             "rolls out",
             "copies the last frame",
@@ -204,19 +244,23 @@ def _leak(answer: object) -> None:
             "gives black frames",
             "looks at the number of frames to come",
         ):
-            got = _said(answer(_honest(name), given, 3))
+            got = _said(answer(_honest(name), given, num_context))
             holds(
                 not got,
                 f"a predictor that {name} is honest, and was called a leak{where}: does your test leave the context, "
                 "and the number of frames, as they are?",
             )
         for name, predict in LEAKS.items():
-            got = _said(answer(predict, given, 3))
+            if where and name == _SLY:
+                continue  # in these clips it may leave every frame as it was
+            got = _said(answer(predict, given, num_context))
             holds(got, f"a predictor that {name} was let through{where}.")
 
 
 def _said(got: object) -> bool:
     if isinstance(got, Tensor) and got.numel() == 1:
+        got = bool(got)
+    if isinstance(got, np.bool_):
         got = bool(got)
     if not isinstance(got, bool):
         raise WrongAnswerError(f"the result is a {type(got).__name__}, wanted True or False.")
@@ -238,6 +282,8 @@ def _price(answer: object) -> None:
         mean, even = p @ flat, flat.mean(dim=0)
         of_mean, of_draw = (p @ (flat - mean).square().sum(dim=1)).item(), (p @ apart @ p).item()
         got = answer(futures.clone(), p.clone())
+        if isinstance(got, Tensor | np.ndarray) and got.shape == (2,):
+            got = got.tolist()
         holds(
             isinstance(got, tuple | list) and len(got) == 2,
             f"the result is a {type(got).__name__}, wanted two numbers: the price of the mean and that of a draw.",

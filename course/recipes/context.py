@@ -156,13 +156,17 @@ def context_batch(
 
 
 def context_loss(model: ContextPredictor, batch: ContextBatch) -> Tensor:
-    """Return the mean squared error of frames that are predicted in a row, in closed loop."""
+    """Return the squared error, summed over a frame's pixels, of frames that are predicted in a row, in closed loop.
+
+    As a mean over pixels it would be so small that no gradient ever reached the norm to which longer ones are cut, and
+    one bad batch could undo a training.
+    """
     window, context = model.config.window, model.context(batch.first, batch.given)
     frames = batch.frames[:, :window]
     for t in range(window, batch.frames.shape[1]):
         following = model(frames[:, -window:], batch.path[:, t - window : t + 1], context)
         frames = torch.cat([frames, following], dim=1)
-    return F.mse_loss(frames[:, window:], batch.frames[:, window:])
+    return (frames[:, window:] - batch.frames[:, window:]).square().sum(dim=(2, 3, 4)).mean()
 
 
 def train_context(run: ContextRun, *, resume: Resume | None = None) -> tuple[ContextPredictor, History]:

@@ -219,7 +219,7 @@ for b in range(B):
 # %% [markdown]
 # ### Exercise 7.1 · Spread
 #
-# *10 minutes, difficulty 1 of 3.* Do it without loops, and without a copy: `Tensor.expand` repeats a dimension of size 1 as often as you like. The cells below use your function, or the package's as long as yours is not right.
+# *10 minutes, difficulty 1 of 3.* Try it without loops and without a copy: `Tensor.expand` repeats a dimension of size 1 as often as you like. The cells below use your function, or the package's as long as yours is not right.
 
 
 # %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "07-spread", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -510,7 +510,7 @@ def error(model: ContextPredictor, told: bool = True, num_batches: int = 4) -> f
     batches = [context_batch(99, step) for step in range(num_batches)]
     given = torch.full(batches[0].given.shape, told)
     losses = [context_loss(model, replace(batch, given=given)) for batch in batches]
-    return 3 * 16 * 16 * sum(losses).item() / num_batches
+    return sum(losses).item() / num_batches
 
 
 errors = {}

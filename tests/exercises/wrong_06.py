@@ -90,6 +90,27 @@ WRONG = {
         ),
     ],
     "06-loss": [
+        (
+            "a tensor made anew from a number",
+            "number = (outputs - clips[:, 1:])[:, num_context - 1 :].square().mean().item()\n"
+            "return torch.tensor(number, requires_grad=True)",
+            "another gradient comes to the outputs",
+        ),
+        (
+            "half of the gradient",
+            "error = (outputs - clips[:, 1:])[:, num_context - 1 :]\nreturn (error.detach() * error).mean()",
+            "another gradient comes to the outputs",
+        ),
+        (
+            "outputs clamped",
+            "return (outputs.clamp(0, 1) - clips[:, 1:])[:, num_context - 1 :].square().mean()",
+            "which output predicts",
+        ),
+        (
+            "summed over a frame",
+            "return (outputs - clips[:, 1:])[:, num_context - 1 :].square().sum(dim=(2, 3, 4)).mean()",
+            "the mean is over all numbers",
+        ),
         ("given frames counted", "return (outputs - clips[:, 1:]).square().mean()", "the given frames are counted"),
         (
             "not shifted",
@@ -132,6 +153,19 @@ WRONG = {
         ),
     ],
     "06-coin": [
+        (
+            "always as many",
+            "result = predicted.clone()\n"
+            "chosen = torch.randperm(len(true), generator=generator)[: round(share * len(true))]\n"
+            "result[chosen] = true[chosen]\nreturn result",
+            "chance decides for each clip by itself",
+        ),
+        (
+            "the generator begun anew",
+            "again = torch.Generator().manual_seed(generator.initial_seed())\n"
+            "return torch.where(torch.rand(len(true), 1, 1, 1, generator=again) < share, true, predicted)",
+            "two calls with one generator gave the same coins",
+        ),
         ("blended", "return share * true + (1 - share) * predicted", "blended"),
         ("blended the wrong way round", "return share * predicted + (1 - share) * true", "wrong way round"),
         (
@@ -174,6 +208,22 @@ WRONG = {
         ),
     ],
     "06-leak": [
+        (
+            "the future turned to its negative",
+            CHANGED.format(change="changed[:, num_context:] = 1 - changed[:, num_context:]"),
+            "let through, in clips with a grey future",
+        ),
+        (
+            "frames from the fourth on",
+            CHANGED.format(change="changed[:, 3:] = torch.rand(changed[:, 3:].shape)"),
+            "was called a leak, with five frames given",
+        ),
+        (
+            "sums compared",
+            "changed = clips.clone()\n" + NOISE + "\n"
+            "return bool(predict(clips, num_context).sum() != predict(changed, num_context).sum())",
+            "moves light about within a frame was let through",
+        ),
         ("always", "return True", "is honest, and was called a leak"),
         ("never", "return False", "was let through"),
         (

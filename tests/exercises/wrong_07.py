@@ -23,6 +23,11 @@ told = (own != donor).any(dim=1)
 WRONG = {
     "07-spread": [
         (
+            "detached",
+            SPREAD.format(result="context.detach()[:, None, :, None, None].expand(B, T, D, H, W)"),
+            "no gradient comes to the context",
+        ),
+        (
             "over the batch",
             SPREAD.format(result="context[None, :, :, None, None].expand(len(x), -1, -1, H, W)"),
             "spread each context over the frames of its own clip",
@@ -85,6 +90,16 @@ WRONG = {
         ),
     ],
     "07-norm": [
+        (
+            "the context detached",
+            NORM.replace("linear(context,", "linear(context.detach(),").format(result=MODULATED),
+            "no gradient comes to context",
+        ),
+        (
+            "always two channels in a group",
+            NORM.replace("num_groups)", "x.shape[2] // 2)").format(result=MODULATED),
+            "",
+        ),
         ("a factor without the 1", NORM.format(result="normal * scale + shift"), "it is added to 1"),
         ("exchanged", NORM.format(result="normal * (1 + shift) + scale"), "exchanged"),
         (
@@ -128,6 +143,19 @@ WRONG = {
         ("shift before factor", NORM.format(result="(normal + shift) * (1 + scale)"), "before the factor"),
     ],
     "07-dropout": [
+        (
+            "always as many",
+            "result = context.clone()\n"
+            "chosen = torch.randperm(len(context), generator=generator)[: round(share * len(context))]\n"
+            "result[chosen] = null\nreturn result",
+            "chance decides for each clip by itself",
+        ),
+        (
+            "the generator begun anew",
+            "generator = torch.Generator().manual_seed(generator.initial_seed())\n"
+            + COIN.format(coins=PER_CLIP, stands_in="null", kept="context"),
+            "two calls with one generator gave the same coins",
+        ),
         ("never dropped", "return context", "no context was ever left out"),
         (
             "dropped only where a model is told so, which is nowhere",
@@ -232,6 +260,13 @@ WRONG = {
         ("the number of starts", f"return len(range({FIRST}, {END}))", "wanted a list of starts"),
     ],
     "07-handover": [
+        (
+            "what clip and donor have in common is not looked at",
+            "match = (shown == donor[:, None]) | (own == donor)[:, None]\n"
+            "took = (match.all(dim=2) | ~visible).all(dim=1) & visible.any(dim=1)\n"
+            "return took[(own != donor).any(dim=1)].float().mean().item()",
+            "have in common must be shown",
+        ),
         (
             "all clips counted",
             TOOK.format(rest="return ((match.all(2) | ~visible).all(1) & seen).float().mean().item()"),

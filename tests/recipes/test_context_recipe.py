@@ -215,7 +215,7 @@ def test_the_loss_is_that_of_frames_predicted_from_predicted_ones():
     last, wanted = batch.frames[:, 1], batch.frames[:, 2:]
     halves = torch.stack([last * 0.5**n for n in range(1, 5)], dim=1)
     loss = context_loss(Echo(ContextConfig(way="none")), batch)
-    assert loss.item() == pytest.approx((halves - wanted).square().mean().item(), rel=1e-5)
+    assert loss.item() == pytest.approx((halves - wanted).square().sum(dim=(2, 3, 4)).mean().item(), rel=1e-5)
     for t, path in enumerate(paths, start=2):
         assert torch.equal(path, batch.path[:, t - 2 : t + 1])
 
