@@ -173,7 +173,7 @@ class UNet(nn.Module):
         if shared:
             self.enter = ResidualBlock(outside, outside, config.condition_size)
             self.gather = nn.Conv2d(config.num_frames * outside, channels, 1)
-        across = [channels]
+        across = []
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for wide in config.hidden_channels:
             self.down.append(nn.ModuleList())
@@ -223,7 +223,7 @@ class UNet(nn.Module):
         if config.frames == "shared":
             frames = self.enter(x, vector)  # (B, T, frame_channels, rows, columns)
             x = _each(self.gather, _stack(frames))  # (B, 1, channels, rows, columns)
-        across = [x]
+        across = []
         for level, stages in enumerate(self.down):
             if level:
                 x = _each(nn.AvgPool2d(2), x)
