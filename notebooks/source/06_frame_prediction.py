@@ -768,7 +768,9 @@ measured = {}
 for path in sorted((CHECKPOINTS.parent / "records").glob("prediction_benchmark*.csv")):
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            measured.setdefault((row["digits"], row["predictor"]), []).append(row)
+            several = measured.setdefault((row["digits"], row["predictor"]), [])
+            if row["seed"] not in [other["seed"] for other in several]:
+                several.append(row)
 
 COLUMNS = ("MSE", "t = 1", "t = 5", "t = 10", "PSNR", "SSIM", "steps", "parameters")
 

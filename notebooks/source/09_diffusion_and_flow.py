@@ -93,7 +93,7 @@ show(
 )
 
 # %% [markdown]
-# The fog has the smallest squared error that a clip can have, and it is none of the right clips. Chapter 08's way out was a critic. This chapter's way out keeps the squared error, and changes the *question*. Not: "which clip is it?", but: "here is a clip under a little noise; which clip is it?" Under little noise there is hardly a choice, and the mean of clips that are nearly the same is no fog. Answer that question again and again, from much noise to none, and the choice is made bit by bit, by the noise itself.
+# The fog has the smallest squared error that a clip can have, and it is none of the right clips. One way out is a critic, in place of the squared error: that is chapter 08. This chapter's way out keeps the squared error, and changes the *question*. Not: "which clip is it?", but: "here is a clip under a little noise; which clip is it?" Under little noise there is hardly a choice, and the mean of clips that are nearly the same is no fog. Answer that question again and again, from much noise to none, and the choice is made bit by bit, by the noise itself.
 #
 # ## 1. Noise, step by step and at once
 #
