@@ -791,7 +791,7 @@ for title in dict.fromkeys(title for title, _ in measured):
 # The first half is what this race is about. The second asks for more: other digits, written by other people with other pens, MNIST's own. No network here has ever been trained on one.
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def mean_error(digits: str, name: str) -> float:
     """Return the mean over the trainings on record."""
     found = numbers(digits, name, "MSE")
