@@ -77,32 +77,26 @@ def _parser() -> argparse.ArgumentParser:
     whats = command.add_subparsers(required=True, metavar="WHAT", dest="what")
     whats.add_parser("datasets", help="how quickly the datasets render")
     whats.add_parser("layers", help="how quickly our layers run, beside PyTorch's")
-    what = whats.add_parser("prediction", help="what predictors of moving digits learn in equal CPU time")
-    what.add_argument("--cpu-minutes", type=float, default=6, metavar="M", help="of each training (6)")
-    what.add_argument("--seeds", type=int, default=1, metavar="S", help="trainings of each model (1)")
-    what.add_argument("--models", nargs="+", default=[], metavar="NAME", help="such as 'SimVP medium' (all)")
+    for name, about, example in (
+        ("prediction", "what predictors of moving digits learn in equal CPU time", "SimVP medium"),
+        ("text", "what denoisers that draw a clip for a caption learn in equal CPU time", "U-Net"),
+    ):
+        what = whats.add_parser(name, help=about)
+        what.add_argument("--seeds", type=int, default=1, metavar="S", help="trainings of each model (1)")
+        what.add_argument("--models", nargs="+", default=[], metavar="NAME", help=f"such as '{example}' (all)")
+        what.add_argument(
+            "--results",
+            type=Path,
+            default=ROOT / "data" / "own" / name,
+            metavar="FOLDER",
+            help=f"where the trainings are kept, to go on after an interruption (data/own/{name})",
+        )
+        what.add_argument("--record", type=Path, metavar="FILE", help="write a row for each training to a .csv file")
+        minutes = {"nargs": "+", "default": [6]} if name == "text" else {"default": 6}
+        what.add_argument("--cpu-minutes", type=float, metavar="M", help="of each training (6)", **minutes)
+    what = whats.choices["prediction"]
     what.add_argument("--mnist", type=Path, metavar="FILE", help="test on the digits of your MNIST file as well")
-    what.add_argument(
-        "--results",
-        type=Path,
-        default=ROOT / "data" / "own" / "prediction",
-        metavar="FOLDER",
-        help="where the trainings are kept, to go on after an interruption (data/own/prediction)",
-    )
-    what.add_argument("--record", type=Path, metavar="FILE", help="write a row for each training to a .csv file")
     what.add_argument("--processes", type=int, default=1, help="1, or 2 trainings at a time (1)")
-    what = whats.add_parser("text", help="what denoisers that draw a clip for a caption learn in equal CPU time")
-    what.add_argument("--cpu-minutes", type=float, nargs="+", default=[6], metavar="M", help="of each training (6)")
-    what.add_argument("--seeds", type=int, default=1, metavar="S", help="trainings of each model (1)")
-    what.add_argument("--models", nargs="+", default=[], metavar="NAME", help="such as 'U-Net' (all)")
-    what.add_argument(
-        "--results",
-        type=Path,
-        default=ROOT / "data" / "own" / "text",
-        metavar="FOLDER",
-        help="where the trainings are kept, to go on after an interruption (data/own/text)",
-    )
-    what.add_argument("--record", type=Path, metavar="FILE", help="write a row for each training to a .csv file")
     command.set_defaults(run=_benchmark)
 
     command = commands.add_parser("train", help="make a checkpoint of the course again, by its recipe")
@@ -205,33 +199,22 @@ def _benchmark(options: argparse.Namespace) -> int:
         benchmark.datasets()
     elif options.what == "layers":
         print(benchmark.table(benchmark.layers()))
-    elif options.what == "text":
-        try:
-            table = benchmark.text(
-                cpu_minutes=options.cpu_minutes,
-                num_seeds=options.seeds,
-                folder=options.results,
-                models=options.models,
-                record=options.record,
-            )
-        except KeyboardInterrupt:
-            return _interrupted()
-        print(table)
     else:
-        images = read_images(options.mnist, "test") if options.mnist else None
+        asked = {
+            "cpu_minutes": options.cpu_minutes,
+            "num_seeds": options.seeds,
+            "folder": options.results,
+            "models": options.models,
+            "record": options.record,
+        }
         try:
-            text = benchmark.prediction(
-                cpu_minutes=options.cpu_minutes,
-                num_seeds=options.seeds,
-                folder=options.results,
-                models=options.models,
-                images=images,
-                num_processes=options.processes,
-                record=options.record,
-            )
+            if options.what == "text":
+                print(benchmark.text(**asked))
+            else:
+                images = read_images(options.mnist, "test") if options.mnist else None
+                print(benchmark.prediction(**asked, images=images, num_processes=options.processes))
         except KeyboardInterrupt:
             return _interrupted()
-        print(text)
     return 0
 
 

@@ -39,6 +39,29 @@ class Condition:
         return Condition(**parts)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DenoiserConfig:
+    """What the form of every denoiser says.
+
+    Attributes:
+        num_frames: T.
+        num_channels: C of the frames.
+        given_channels: C' of what is seen beside the noisy clip, 0 for nothing.
+        num_words: of the vocabulary; 0 for a network that takes no words.
+        max_words: of the longest caption.
+        num_levels: numbers told beside the noise step.
+        caption_layers: Transformer blocks that read the caption.
+    """
+
+    num_frames: int = 8
+    num_channels: int = 3
+    given_channels: int = 0
+    num_words: int = 0
+    max_words: int = 5
+    num_levels: int = 0
+    caption_layers: int = 0
+
+
 class CaptionEncoder(nn.Module):
     """Make one vector of a caption: words look at one another, then their mean is taken.
 
@@ -67,25 +90,24 @@ class ConditionEncoder(nn.Module):
 
     Args:
         size: of the vector.
-        num_words: of the vocabulary; 0 for a network that takes no words.
-        max_words: of the longest caption.
-        num_levels: numbers told as the noise step is.
-        num_layers: Transformer blocks of the caption encoder.
+        config: how many words and levels there are, and how the caption is read.
     """
 
-    def __init__(self, size: int, *, num_words: int, max_words: int, num_levels: int = 0, num_layers: int = 0) -> None:
+    def __init__(self, size: int, config: DenoiserConfig) -> None:
         super().__init__()
-        self.num_levels = num_levels
         self.levels = nn.ModuleList(
-            nn.Sequential(nn.Linear(_WAVES, size), nn.SiLU(), nn.Linear(size, size)) for _ in range(1 + num_levels)
+            nn.Sequential(nn.Linear(_WAVES, size), nn.SiLU(), nn.Linear(size, size))
+            for _ in range(1 + config.num_levels)
         )
-        self.caption = CaptionEncoder(num_words, max_words, size, num_layers=num_layers) if num_words else None
+        self.caption = None
+        if config.num_words:
+            self.caption = CaptionEncoder(config.num_words, config.max_words, size, num_layers=config.caption_layers)
 
     def forward(self, noise_step: Tensor, condition: Condition) -> Tensor:
         """noise_step: (B,); returns (B, size)."""
         told = [noise_step] if condition.levels is None else [noise_step, *condition.levels.unbind(dim=1)]
         if len(told) != len(self.levels):
-            raise ValueError(f"levels: wanted {self.num_levels} for each clip, got {len(told) - 1}")
+            raise ValueError(f"levels: wanted {len(self.levels) - 1} for each clip, got {len(told) - 1}")
         if (condition.words is None) != (self.caption is None):
             wanted = "no words" if self.caption is None else "words, 0 where one is left out"
             raise ValueError(f"words: wanted {wanted}, got {condition.words}")

@@ -8,42 +8,28 @@ from torch.nn import functional as F
 from course.clips import expect_tensor
 from course.layers.attention import MLP, MultiHeadAttention
 from course.layers.position import LearnedPosition
-from course.models.denoiser import Condition, ConditionEncoder, with_given
+from course.models.denoiser import Condition, ConditionEncoder, DenoiserConfig, with_given
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiTConfig:
-    """The form of a ``DiT``.
+class DiTConfig(DenoiserConfig):
+    """The form of a ``DiT``, beside what every denoiser's says.
 
     Attributes:
-        num_frames: T.
-        num_channels: C of the frames.
-        given_channels: C' of what is seen beside the noisy clip, 0 for nothing.
         size: side of the square frames, in pixels.
         patch_frames: frames of a patch.
         patch_size: side of a patch, in pixels.
         hidden_size: numbers for each token.
         num_layers: blocks.
         num_heads: attentions side by side.
-        num_words: of the vocabulary; 0 for a network that takes no words.
-        max_words: of the longest caption.
-        num_levels: numbers told beside the noise step.
-        caption_layers: Transformer blocks that read the caption.
     """
 
-    num_frames: int = 8
-    num_channels: int = 3
-    given_channels: int = 0
     size: int = 16
     patch_frames: int = 4
     patch_size: int = 4
     hidden_size: int = 128
     num_layers: int = 6
     num_heads: int = 4
-    num_words: int = 0
-    max_words: int = 5
-    num_levels: int = 0
-    caption_layers: int = 0
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -99,13 +85,7 @@ class DiT(nn.Module):
         super().__init__()
         self.config = config
         size, pixels = config.hidden_size, config.patch_frames * config.patch_size**2
-        self.condition = ConditionEncoder(
-            size,
-            num_words=config.num_words,
-            max_words=config.max_words,
-            num_levels=config.num_levels,
-            num_layers=config.caption_layers,
-        )
+        self.condition = ConditionEncoder(size, config)
         self.embed = nn.Linear(pixels * (config.num_channels + config.given_channels), size)
         self.place = LearnedPosition(config.num_tokens, size)
         self.blocks = nn.ModuleList(DiTBlock(size, config.num_heads) for _ in range(config.num_layers))

@@ -16,45 +16,31 @@ from course.clips import expect_tensor
 from course.layers.attention import MultiHeadAttention
 from course.layers.conditioning import AdaptiveGroupNorm
 from course.layers.position import LearnedPosition
-from course.models.denoiser import Condition, ConditionEncoder, with_given
+from course.models.denoiser import Condition, ConditionEncoder, DenoiserConfig, with_given
 
 FRAMES: tuple[str, ...] = ("stacked", "shared", "factorised")
 _NUM_GROUPS, _NUM_HEADS = 8, 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class UNetConfig:
-    """The form of a ``UNet``.
+class UNetConfig(DenoiserConfig):
+    """The form of a ``UNet``, beside what every denoiser's says.
 
     Attributes:
-        num_frames: T.
-        num_channels: C of the frames.
-        given_channels: C' of what is seen beside the noisy clip, 0 for nothing.
         frames: how they are treated, one of ``FRAMES``.
         frame_channels: of the shared encoder and decoder.
         patch_size: side of the squares of pixels that become the channels of one place.
         hidden_channels: of each level, from the frame's size downwards; each next level has half as many rows.
         num_blocks: residual blocks of each level, on the way down and on the way up.
         condition_size: numbers that tell noise step, words and levels.
-        num_words: of the vocabulary; 0 for a network that takes no words.
-        max_words: of the longest caption.
-        num_levels: numbers told beside the noise step.
-        caption_layers: Transformer blocks that read the caption.
     """
 
-    num_frames: int = 8
-    num_channels: int = 3
-    given_channels: int = 0
     frames: str = "shared"
     frame_channels: int = 32
     patch_size: int = 2
     hidden_channels: tuple[int, ...] = (96, 96)
     num_blocks: int = 1
     condition_size: int = 128
-    num_words: int = 0
-    max_words: int = 5
-    num_levels: int = 0
-    caption_layers: int = 0
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -160,13 +146,7 @@ class UNet(nn.Module):
         self.config = config
         stacked, shared = config.frames == "stacked", config.frames == "shared"
         pixels = config.patch_size**2 * (config.num_frames if stacked else 1)
-        self.condition = ConditionEncoder(
-            config.condition_size,
-            num_words=config.num_words,
-            max_words=config.max_words,
-            num_levels=config.num_levels,
-            num_layers=config.caption_layers,
-        )
+        self.condition = ConditionEncoder(config.condition_size, config)
         channels = config.hidden_channels[0]
         outside = config.frame_channels if shared else channels
         self.stem = nn.Conv2d(pixels * (config.num_channels + config.given_channels), outside, 3, padding=1)

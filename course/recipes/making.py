@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from course.training.checkpoint import Card, Resume, read_card, save
+from course.training.checkpoint import Card, Resume, halved, read_card, save
 from course.training.loop import History
 
 
@@ -58,7 +58,7 @@ def make_checkpoint(
     else:
         model, history = train(resume)
         if half:
-            model.load_state_dict({name: value.half() for name, value in model.state_dict().items()})
+            model.load_state_dict(halved(model.state_dict()))
         card = Card(
             **about,
             command=command,

@@ -53,8 +53,7 @@ def make_shipped(name: str, *, folder: Path = CHECKPOINTS) -> tuple[Path, Card]:
     Raises:
         ValueError: for another name, or if a file that is there is damaged or another training's.
     """
-    if name not in SHIPPED:
-        raise ValueError(f"name: wanted one of {', '.join(SHIPPED)}, got {name!r}")
+    _expect_name(name, SHIPPED)
     path = folder / f"{name}.safetensors"
     return path, SHIPPED[name](path, command=f"python -m course train {name}")
 
@@ -66,8 +65,7 @@ def load_predictor(name: str) -> nn.Module:
         FileNotFoundError: if it is not there.
         ValueError: for another name, or if the file is damaged or another model's.
     """
-    if name not in PREDICTORS:
-        raise ValueError(f"name: wanted one of {', '.join(PREDICTORS)}, got {name!r}")
+    _expect_name(name, PREDICTORS)
     return load_prediction(CHECKPOINTS / f"{name}.safetensors", PREDICTORS[name].model)
 
 
@@ -78,6 +76,10 @@ def load_text_denoiser(name: str) -> nn.Module:
         FileNotFoundError: if it is not there.
         ValueError: for another name, or if the file is damaged or another network's.
     """
-    if name not in TEXT_DENOISERS:
-        raise ValueError(f"name: wanted one of {', '.join(TEXT_DENOISERS)}, got {name!r}")
+    _expect_name(name, TEXT_DENOISERS)
     return load_denoiser(CHECKPOINTS / f"{name}.safetensors", TEXT_DENOISERS[name].setting)
+
+
+def _expect_name(name: str, names: Mapping[str, object]) -> None:
+    if name not in names:
+        raise ValueError(f"name: wanted one of {', '.join(names)}, got {name!r}")

@@ -54,6 +54,7 @@ def text_examples(num_clips: int, generator: torch.Generator) -> Examples:
     return Examples(drawn.clips, Condition(words=words))
 
 
+_NAME = "text to clip, "
 _WORDS = {"num_words": len(VOCABULARY), "max_words": MAX_WORDS}
 _DATA = "captions and clips of 8 frames of 16 x 16 pixels, rendered as they are used; no held-out combination"
 TEXT_SETTINGS: dict[str, DenoiserSetting] = {
@@ -70,16 +71,10 @@ def text_run(model: str, *, seed: int, cpu_seconds: float) -> DenoiserRun:
     """Return the training of one of ``TEXT_SETTINGS``."""
     if model not in TEXT_SETTINGS:
         raise ValueError(f"model: wanted one of {', '.join(TEXT_SETTINGS)}, got {model!r}")
-    return DenoiserRun(name=f"text to clip, {model}", setting=TEXT_SETTINGS[model], seed=seed, cpu_seconds=cpu_seconds)
+    return DenoiserRun(name=f"{_NAME}{model}", setting=TEXT_SETTINGS[model], seed=seed, cpu_seconds=cpu_seconds)
 
 
-def draw(
-    network: nn.Module,
-    captions: Sequence[str],
-    *,
-    generator: torch.Generator,
-    **options: object,
-) -> Tensor:
+def draw(network: nn.Module, captions: Sequence[str], *, generator: torch.Generator, **options: object) -> Tensor:
     """Draw a clip for each caption: (B, 8, 3, 16, 16); the options are those of ``generate``."""
     return generate(network, told(list(captions)), (len(captions), *SHAPE), generator=generator, **options)
 
@@ -122,5 +117,8 @@ def text_checkpoint(path: Path, run: DenoiserRun, *, command: str) -> Card:
 def train_text(run: DenoiserRun, *, folder: Path) -> Card:
     """Train and test a denoiser, and keep it in a folder; what is found there is not trained again."""
     path = folder / file_name(f"{run.name}, seed {run.seed}, {run.cpu_seconds:g} CPU seconds")
-    command = f"python -m course benchmark text --cpu-minutes {run.cpu_seconds / 60:g} --seeds {run.seed + 1} ..."
+    command = (
+        f"python -m course benchmark text --cpu-minutes {run.cpu_seconds / 60:g} "
+        f"--seeds {run.seed + 1} --models '{run.name.removeprefix(_NAME)}'"
+    )
     return text_checkpoint(path, run, command=command)

@@ -77,7 +77,7 @@ def save(path: Path, model: nn.Module, *, card: Card, half: bool = False) -> Car
     """
     tensors, place = _on_cpu(model.state_dict()), _card_path(path)
     if half:
-        tensors = {name: t.half() if t.dtype == torch.float32 else t for name, t in tensors.items()}
+        tensors = halved(tensors)
     _expect_finite(path, tensors)
     weights = to_bytes(tensors)
     card = replace(card, sha256=hashlib.sha256(weights).hexdigest())
@@ -86,6 +86,11 @@ def save(path: Path, model: nn.Module, *, card: Card, half: bool = False) -> Car
     _write(path, weights)
     _write(place, text.encode())
     return card
+
+
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Round numbers of 32 bits to 16; whatever else there is stays."""
+    return {name: tensor.half() if tensor.dtype == torch.float32 else tensor for name, tensor in tensors.items()}
 
 
 def load(path: Path, make: Callable[[dict[str, object]], nn.Module]) -> nn.Module:
