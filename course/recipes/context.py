@@ -328,6 +328,7 @@ def context_checkpoint(path: Path, run: ContextRun, *, command: str) -> Card:
     """
     recipe = (
         f"{run.model}: {run.num_steps} steps on batches of {BATCH_SIZE}, {NUM_UNROLLED} frames in a row, "
+        "squared error summed over a frame, "
         f"learning rate {LEARNING_RATE:g}, stains of {STAINS:g}, {run.dropped:.0%} of the contexts left out"
     )
     return make_checkpoint(

@@ -93,7 +93,8 @@ class DenoiserRun:
         """The name and all that the training depends on beside the seed and the form of the network."""
         return (
             f"{self.name}: {self.cpu_seconds:g} CPU seconds, batches of {self.setting.batch_size}, learning rate "
-            f"{self.setting.learning_rate:g}, weights averaged with {self.setting.ema_decay:g}"
+            f"{self.setting.learning_rate:g}, weights averaged with {self.setting.ema_decay:g}, logarithmic odds of "
+            f"the noise step {MIDDLE:g} +- {WIDTH:g}, errors weighed by 1 / noise_step down to {LEAST_STEP:g}"
         )
 
 
