@@ -202,13 +202,20 @@ def curve(
     for (name, y), colour, line, marker in zip(curves.items(), _COLOURS, _LINES, _MARKERS, strict=False):
         seeds = torch.atleast_2d(y)  # (seeds, N)
         if len(seeds) > 1:
-            name = f"{name} (mean and range of {len(seeds)} seeds)"
             axes.fill_between(x, seeds.amin(0), seeds.amax(0), color=colour, alpha=0.2, linewidth=0)
         axes.plot(x, seeds.mean(0), color=colour, linestyle=line, marker=marker if len(x) <= 20 else "", label=name)
     axes.set(xlabel=x_label, ylabel=y_label, yscale="log" if log else "linear")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper left", ncols=2, frameon=False)  # above, where it lies over no curve
+    bands = sorted({len(y) for y in curves.values() if y.ndim == 2} - {1})
+    counted = " or ".join(map(str, bands))
+    title = f"line and band: mean and range of {counted} seeds" if bands else None
+    for ncols in (2, 1):  # above the axes, where it lies over no curve; one below the other if the names are long
+        legend = figure.legend(loc="outside upper left", ncols=ncols, frameon=False, title=title, alignment="left")
+        figure.draw_without_rendering()
+        if legend.get_window_extent().x1 <= figure.bbox.width or ncols == 1:
+            break
+        legend.remove()
     _emit_figure(text, figure)
 
 

@@ -451,7 +451,23 @@ def test_a_curve_over_seeds_is_its_mean_in_a_band_of_its_range(outputs, calls):
     (_, (x, low, high), _), (_, (same_x, mean), options) = calls
     assert x.tolist() == same_x.tolist() == [1, 2]
     assert (low.tolist(), mean.tolist(), high.tolist()) == ([1.0, 0.0], [3.0, 4.0], [6.0, 8.0])
-    assert options["label"] == "LSTM (mean and range of 3 seeds)"
+    assert options["label"] == "LSTM"
+
+
+@pytest.mark.parametrize("length", [5, 28, 40])
+def test_a_legend_says_what_a_band_is_and_is_not_cut_off(outputs, monkeypatch, length):
+    figures = []
+    emit = display._emit_figure
+    monkeypatch.setattr(display, "_emit_figure", lambda text, figure: (emit(text, figure), figures.append(figure)))
+    y = [[1.0, 4.0], [2.0, 8.0]]
+    display.curve([1, 2], {letter * length: y for letter in "wmn"}, **LABELS, description="rough")
+    (legend,) = figures[0].legends
+    assert legend.get_title().get_text() == "line and band: mean and range of 2 seeds"
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figures[0].bbox.width
+    display.curve([1, 2], {"one": [1.0, 2.0]}, **LABELS, description="rises")
+    assert figures[1].legends[0].get_title().get_text() == ""
 
 
 def test_one_seed_has_no_band(outputs, calls):
