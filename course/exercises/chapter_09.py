@@ -52,6 +52,11 @@ def _noise(answer: object) -> None:
         draws = torch.stack([answer(clean, s, budget.generator(seed)) for seed in range(300)])
         apart = draws[1] - draws[0]  # free of the clip: noise alone
         holds(bool(apart.abs().max() > 0), "another generator gave the same result: is there noise, and from it?")
+        one = budget.generator(0)
+        holds(
+            not torch.equal(answer(clean, s, one), answer(clean, s, one)),
+            "two calls with one generator gave the same noise: draw from it, and do not begin it anew.",
+        )
         grain = apart / s.view(form)
         for dimensions, words in _SHARED:
             holds(not torch.allclose(grain, grain.mean(dim=dimensions, keepdim=True), atol=1e-4), f"{words}.")
@@ -242,6 +247,13 @@ def _loss(answer: object) -> None:
         holds(
             isinstance(got, Tensor) and got.requires_grad,
             "no gradient comes to the network: return the tensor itself, not its number, and detach nothing.",
+        )
+        (due,) = torch.autograd.grad(wanted, network.factor)
+        (came,) = torch.autograd.grad(got, network.factor, allow_unused=True)
+        holds(
+            came is not None and torch.allclose(came, due, rtol=1e-3, atol=1e-6),
+            "the number is right, and another gradient comes to the network: was something detached, or a tensor made "
+            "anew from a number?",
         )
 
 

@@ -50,6 +50,12 @@ return guide"""
 WRONG = {
     "09-noise": [
         (
+            "the generator begun anew",
+            "generator = torch.Generator().manual_seed(generator.initial_seed())\n"
+            + NOISE.format(epsilon=DRAW, result=FLOW),
+            "two calls with one generator gave the same noise",
+        ),
+        (
             "one noise for all frames",
             NOISE.format(epsilon="torch.randn(clean[:, :1].shape, generator=generator)", result=FLOW),
             "all frames of a clip have the same noise",
@@ -173,6 +179,16 @@ WRONG = {
         ("the signal alone", f"return {KEPT}.sqrt()", "wanted (4, 2)"),
     ],
     "09-loss": [
+        (
+            "a tensor made anew from a number",
+            _loss(result=f"torch.tensor({ERROR.format('epsilon')}.item(), requires_grad=True)"),
+            "another gradient comes to the network",
+        ),
+        (
+            "half of the gradient",
+            _loss(result="((answer - epsilon).detach() * (answer - epsilon)).mean()"),
+            "another gradient comes to the network",
+        ),
         ("compared with the clean clip", _loss(result=ERROR.format("clean")), "compared with the clean clip"),
         ("compared with what was shown", _loss(result=ERROR.format("noisy")), "what the network was shown"),
         ("the velocity", _loss(result=ERROR.format("(epsilon - clean)")), "the velocity"),
