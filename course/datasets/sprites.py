@@ -6,7 +6,7 @@ world at 16, 32 or 64 pixels. Positions in the state are pixels, (row, column); 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -44,6 +44,8 @@ class SpriteConfig:
         second_sprite: add a second sprite, of another colour and shape, behind the first.
         turn_frame: the frame at which a sprite on a straight path turns by 90 degrees, to its left or its right
             at random; None for no turn.
+        frame_rate: frames in the time in which a sprite goes as far as ``SPEEDS`` say: with 2, the same motions are
+            filmed in twice as many frames.
     """
 
     size: int = 16
@@ -51,6 +53,7 @@ class SpriteConfig:
     occluder: bool = False
     second_sprite: bool = False
     turn_frame: int | None = None
+    frame_rate: int = 1
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -60,6 +63,8 @@ class SpriteConfig:
             raise ValueError(f"num_frames: wanted a whole number of at least 1, got {self.num_frames!r}")
         if self.turn_frame is not None and not 0 < self.turn_frame < self.num_frames:
             raise ValueError(f"turn_frame: wanted a frame in 1..{self.num_frames - 1}, got {self.turn_frame!r}")
+        if not isinstance(self.frame_rate, int) or self.frame_rate < 1:
+            raise ValueError(f"frame_rate: wanted a whole number of at least 1, got {self.frame_rate!r}")
 
 
 @dataclass(frozen=True)
@@ -143,18 +148,19 @@ def sample_state(
     """Draw where and how fast one sprite for each combination moves.
 
     A sprite starts where it will meet no wall, if its path is short enough for that; otherwise anywhere that leaves it
-    one full step before it bounces.
+    one full step before it bounces. At a higher frame rate it starts as it would at 1: only the frames at which it
+    would have been filmed there count.
     """
     B, T = len(combinations), config.num_frames
     indices = [(COLOURS.index(c), SHAPES.index(s), MOTIONS.index(m)) for c, s, m in combinations]
     colour, shape, motion = torch.tensor(indices).reshape(B, 3).T
     uniform = torch.rand(B, 5, generator=generator)
-    speed = SPEEDS[0] + (SPEEDS[1] - SPEEDS[0]) * uniform[:, 0]
+    speed = (SPEEDS[0] + (SPEEDS[1] - SPEEDS[0]) * uniform[:, 0]) / config.frame_rate
     turning = DIRECTIONS[motion].any(dim=1) if config.turn_frame is not None else torch.zeros(B, dtype=torch.bool)
     turn = torch.where(uniform[:, 1] < 0.5, -1, 1) * turning
 
     steps = straight_steps(motion, turn, T + 1, config.turn_frame)  # (B, T + 1, 2), in steps of `speed`
-    walked = speed[:, None, None] * steps[:, :T]
+    walked = speed[:, None, None] * steps[:, : T : config.frame_rate]
     travel = torch.stack([walked.amin(1), walked.amax(1)], dim=1)  # (B, 2, 2): farthest back, farthest ahead
     if config.turn_frame is not None:  # leave room on both sides, so that the start does not tell the turn
         room = travel.abs().amax(1)
@@ -186,6 +192,11 @@ def sample_state(
         position=path[:, :T].contiguous(),
         velocity=path[:, 1:] - path[:, :T],
     )
+
+
+def resized(state: SpriteState, factor: float) -> SpriteState:
+    """Return the state of the same sprites in a frame whose side is so many times as large."""
+    return replace(state, position=state.position * factor, velocity=state.velocity * factor)
 
 
 def straight_steps(motion: Tensor, turn: Tensor, num_frames: int, turn_frame: int | None) -> Tensor:

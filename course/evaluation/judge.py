@@ -21,7 +21,8 @@ from course.datasets.sprites import CLOCKWISE, ORBIT, PALETTE, SIZES, SPEEDS, WA
 VALID_BOUND = 0.07
 """Largest residual of a frame of a VALID clip, as a share of the sprite's energy."""
 MOTION_BOUND = 0.03
-"""Farthest that a sprite may be from its law's path, or a step from the path's step, in frame sides."""
+"""Farthest that a sprite may be from its law's path, in frame sides, or its velocity from the path's, in sides per step
+of time (a frame, at a frame rate of 1)."""
 
 _SUBPIXELS = 8
 _MARGIN = 2  # pixels around the frame, so that the box around a sprite at the wall fits
@@ -62,7 +63,8 @@ class Verdict:
         caption_motion: the motion is the caption's, and the law is obeyed.
         caption: all three, in a clip that is valid and keeps its identity: CAPTION.
         residual: the worst frame's.
-        motion_error: farthest from the best law's path, or from its step between frames, in frame sides.
+        motion_error: farthest from the best law's path, in frame sides, or from its velocity between two frames, in
+            sides per step of time.
         combinations: colour, shape and motion as read, whether or not the clip is valid.
         reading: frame by frame.
     """
@@ -95,7 +97,8 @@ def judge(clips: Tensor, captions: Sequence[str] | None = None, *, config: Sprit
     Args:
         clips: (B, T, 3, size, size), float32 in [0, 1]; size is 16, 32 or 64, B at least 1, T at least 3.
         captions: what each clip was asked to show; None judges without words.
-        config: whether the world has an occluder and a turn (its size and length are the clips' own).
+        config: the frame rate, and whether the world has an occluder and a turn (its size and length are the clips'
+            own).
 
     Returns:
         The verdict on each clip.
@@ -281,9 +284,8 @@ def _most_common(index: Tensor, weight: Tensor) -> Tensor:
 def _law_of_motion(reading: Reading, config: SpriteConfig) -> tuple[Tensor, Tensor]:
     """Fit every law to the positions that were read; return the best law and its error.
 
-    Returns the index of the motion (B,) and its error (B,): the farthest that the sprite is from the path, or that a
-    step between two frames is from the path's step, in frame sides. A frame in which the sprite is not seen counts if
-    the path says that it should be.
+    Returns the index of the motion (B,) and its error (B,): see ``Verdict.motion_error``. A frame in which the sprite
+    is not seen counts if the path says that it should be.
     """
     seen = reading.position / config.size  # (B, T, 2)
     weight = reading.visible.float()  # (B, T)
@@ -293,12 +295,13 @@ def _law_of_motion(reading: Reading, config: SpriteConfig) -> tuple[Tensor, Tens
         straight = bool(sprites.DIRECTIONS[motion].any())
         for turn in (-1, 1) if config.turn_frame is not None and straight else (0,):
             if motion == CLOCKWISE:
-                path = _fit_circle(seen, weight)
+                path = _fit_circle(seen, weight, config.frame_rate)
             else:
                 path = _fit_straight(
                     seen,
                     weight,
                     sprites.straight_steps(torch.tensor([motion]), torch.tensor([turn]), T, config.turn_frame)[0],
+                    config.frame_rate,
                 )
             far = torch.linalg.vector_norm(seen - path, dim=2) * weight
             if config.occluder:  # not seen, although the path says that half of it is in view
@@ -308,24 +311,24 @@ def _law_of_motion(reading: Reading, config: SpriteConfig) -> tuple[Tensor, Tens
                 far += astray[:, None]
             stumble = torch.linalg.vector_norm((seen - path).diff(dim=1), dim=2) * weight[:, 1:] * weight[:, :-1]
             motions.append(motion)
-            errors.append(torch.maximum(far.amax(dim=1), stumble.amax(dim=1)))
+            errors.append(torch.maximum(far.amax(dim=1), config.frame_rate * stumble.amax(dim=1)))
     error, best = torch.stack(errors, dim=1).min(dim=1)
     return torch.tensor(motions)[best], error
 
 
-def _speeds(num_frames: int) -> Tensor:
-    """Return speeds to try: a little beyond the world's own, finer for longer clips."""
-    return torch.linspace(0.9 * SPEEDS[0], 1.1 * SPEEDS[1], 8 * num_frames)
+def _speeds(num_frames: int, frame_rate: int) -> Tensor:
+    """Return speeds to try, in sides per frame: a little beyond the world's own, finer for longer clips."""
+    return torch.linspace(0.9 * SPEEDS[0], 1.1 * SPEEDS[1], 8 * num_frames) / frame_rate
 
 
-def _fit_straight(seen: Tensor, weight: Tensor, steps: Tensor) -> Tensor:
+def _fit_straight(seen: Tensor, weight: Tensor, steps: Tensor, frame_rate: int) -> Tensor:
     """Fit start and speed of a bouncing path: the best speed of a list, then least squares with its bounces undone.
 
     seen: (B, T, 2), weight: (B, T), steps: (T, 2) as from ``straight_steps``. Returns the path, (B, T, 2).
     """
     first = weight.argmax(dim=1)  # the first frame in which the sprite is seen
     anchor = seen[torch.arange(len(seen)), first]  # (B, 2)
-    speeds = _speeds(len(steps))
+    speeds = _speeds(len(steps), frame_rate)
     start = anchor[:, None] - speeds[:, None] * steps[first][:, None]  # (B, speeds, 2)
     paths = sprites.straight_path(start, speeds.expand(len(seen), -1), steps)  # (B, speeds, T, 2)
     cost = ((paths - seen[:, None]).square().sum(dim=3) * weight[:, None]).sum(dim=2)
@@ -347,7 +350,7 @@ def _fit_straight(seen: Tensor, weight: Tensor, steps: Tensor) -> Tensor:
     return sprites.straight_path(start, slope, steps)
 
 
-def _fit_circle(seen: Tensor, weight: Tensor) -> Tensor:
+def _fit_circle(seen: Tensor, weight: Tensor, frame_rate: int) -> Tensor:
     """Fit centre, angle and angular speed of the clockwise path; for each speed the best centre and angle are known.
 
     With positions as complex numbers z and e = exp(i w t), both with their weighted means removed, the best angle is
@@ -357,7 +360,7 @@ def _fit_circle(seen: Tensor, weight: Tensor) -> Tensor:
     share = weight / weight.sum(dim=1, keepdim=True).clamp(min=1)  # (B, T)
     z = torch.complex(seen[..., 1], seen[..., 0])  # (B, T)
     z_mean = (share * z).sum(dim=1)  # (B,)
-    turn = torch.polar(torch.tensor(1.0), _speeds(T)[:, None] / ORBIT * torch.arange(T))  # (speeds, T)
+    turn = torch.polar(torch.tensor(1.0), _speeds(T, frame_rate)[:, None] / ORBIT * torch.arange(T))  # (speeds, T)
     turn_mean = torch.einsum("bt,gt->bg", share.to(turn.dtype), turn)  # (B, speeds)
     product = torch.einsum("bt,gt->bg", share * (z - z_mean[:, None]), turn.conj())
     angle = product.angle()

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course.clips import expect_tensor
 from course.layers.attention import MLP, MultiHeadAttention
-from course.layers.position import LearnedPosition
+from course.layers.position import LearnedPosition, sinusoidal
 from course.models.denoiser import Condition, ConditionEncoder, DenoiserConfig, with_given
 
 
@@ -78,7 +79,7 @@ class DiT(nn.Module):
 
     Paper:
         Peebles and Xie 2022, arXiv 2212.09748. Patches that reach over frames: Arnab et al. 2021 (ViViT), arXiv
-        2103.15691, section 3.2 (tubelets). Differs: a table of learned positions in place of sines.
+        2103.15691, section 3.2 (tubelets). Differs: the table of positions begins as sines and is trained on.
     """
 
     def __init__(self, config: DiTConfig) -> None:
@@ -88,6 +89,8 @@ class DiT(nn.Module):
         self.condition = ConditionEncoder(size, config)
         self.embed = nn.Linear(pixels * (config.num_channels + config.given_channels), size)
         self.place = LearnedPosition(config.num_tokens, size)
+        side = config.size // config.patch_size
+        self.place.table.data = _waves(config.num_frames // config.patch_frames, side, side, size=size)
         self.blocks = nn.ModuleList(DiTBlock(size, config.num_heads) for _ in range(config.num_layers))
         self.from_condition = nn.Linear(size, 2 * size)
         self.head = nn.Linear(size, pixels * config.num_channels)
@@ -133,3 +136,12 @@ def clip_of(tokens: Tensor, patch_frames: int, patch_size: int, *, num_channels:
     x = tokens.unflatten(2, (patch_frames, num_channels, patch_size, patch_size)).unflatten(1, (-1, side, side))
     x = x.permute(0, 1, 4, 5, 2, 6, 3, 7)  # (B, t, f, C, h, p, w, q)
     return x.flatten(6, 7).flatten(4, 5).flatten(1, 2)
+
+
+def _waves(*lengths: int, size: int) -> Tensor:
+    """Give each place of a grid the waves of its coordinates side by side, (places, size): neighbours look alike."""
+    share = size // len(lengths) // 2 * 2
+    shares = [size - share * (len(lengths) - 1)] + [share] * (len(lengths) - 1)
+    tables = [sinusoidal(length, share) for length, share in zip(lengths, shares, strict=True)]
+    grid = torch.cartesian_prod(*(torch.arange(length) for length in lengths))  # (places, coordinates)
+    return torch.cat([table[grid[:, axis]] for axis, table in enumerate(tables)], dim=1)

@@ -62,7 +62,9 @@ TEXT_SETTINGS: dict[str, DenoiserSetting] = {
     "U-Net, frames stacked": DenoiserSetting(
         config=UNetConfig(**_WORDS, frames="stacked", hidden_channels=(128, 128)), examples=text_examples, data=_DATA
     ),
-    "DiT": DenoiserSetting(config=DiTConfig(**_WORDS), examples=text_examples, data=_DATA),
+    "DiT": DenoiserSetting(
+        config=DiTConfig(**_WORDS), examples=text_examples, data=_DATA, learning_rate=1e-3, ema_decay=0.999
+    ),
 }
 """The denoisers of chapter 09."""
 

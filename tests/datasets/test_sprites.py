@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from course.budget import generator
+from course.clips import resize
 from course.datasets import sprites
 from course.datasets.captions import ALL, COLOURS, MOTIONS, SHAPES, TRAINED, caption
 from course.datasets.sprites import DIRECTIONS, PALETTE, RADIUS, SPEEDS, WALLS, SpriteConfig
@@ -104,6 +105,24 @@ def test_long_clips_bounce_after_a_first_full_step():
     assert (along < 0).any(dim=1).all()
 
 
+def test_a_higher_frame_rate_films_the_same_motions_more_often():
+    slow, fast = (
+        sprites.sample(200, generator=generator(6), config=SpriteConfig(num_frames=8 * rate, frame_rate=rate))
+        for rate in (1, 2)
+    )
+    assert slow.captions == fast.captions
+    assert torch.allclose(slow.state.position, fast.state.position[:, ::2], atol=1e-4)
+    assert torch.allclose(slow.clips, fast.clips[:, ::2], atol=1e-4)
+
+
+def test_a_resized_state_is_the_same_clip_in_larger_frames():
+    state = sprites.sample(20, generator=generator(7)).state
+    large = sprites.resized(state, 2)
+    assert torch.equal(large.position[:, 1:], 2 * state.position[:, 1:])
+    small = resize(sprites.render(large, config=SpriteConfig(size=32)), 16, 16)
+    assert (small - sprites.render(state, config=SpriteConfig())).abs().mean() < 0.02
+
+
 def test_turns_are_two_way_and_at_the_frame_asked_for():
     batch = sprites.sample(400, generator=generator(4), config=SpriteConfig(turn_frame=4))
     state = batch.state
@@ -165,6 +184,7 @@ def test_an_edited_state_renders_as_edited():
         (lambda: SpriteConfig(size=24), "size: wanted one of (16, 32, 64), got 24"),
         (lambda: SpriteConfig(num_frames=0), "num_frames: wanted a whole number of at least 1, got 0"),
         (lambda: SpriteConfig(turn_frame=8), "turn_frame: wanted a frame in 1..7, got 8"),
+        (lambda: SpriteConfig(frame_rate=0), "frame_rate: wanted a whole number of at least 1, got 0"),
         (lambda: sprites.sample(0, generator=generator(0)), "num_clips: wanted a whole number of at least 1, got 0"),
         (lambda: sprites.sample(2, generator=generator(0), combinations=[]), "combinations: wanted at least one"),
     ],

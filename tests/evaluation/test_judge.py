@@ -32,8 +32,12 @@ def fixture_moving():
         SpriteConfig(num_frames=20, occluder=True),
         SpriteConfig(num_frames=16, turn_frame=6),
         SpriteConfig(num_frames=3),
+        SpriteConfig(num_frames=16, frame_rate=2),
+        SpriteConfig(size=64, num_frames=16, frame_rate=2),
     ],
-    ids=lambda c: f"{c.size}px {c.num_frames} frames{' occluder' * c.occluder}{' turn' * bool(c.turn_frame)}",
+    ids=lambda c: (
+        f"{c.size}px {c.num_frames} frames, rate {c.frame_rate}{' occluder' * c.occluder}{' turn' * bool(c.turn_frame)}"
+    ),
 )
 def test_every_real_clip_passes(config):
     """Every colour, shape and motion at once, so that a weak spot cannot hide in an average."""
@@ -149,6 +153,18 @@ def test_a_trembling_or_leaping_sprite_obeys_no_law():
         rates = judge.judge(sprites.render(moved, config=SpriteConfig()), captions).rates()
         assert rates["valid"] == 1
         assert rates["motion"] < 0.1
+
+
+def test_at_a_higher_frame_rate_frames_that_stand_twice_obey_no_law():
+    """Filmed twice as often, a sprite goes half as far: one that stands, then leaps, is not far from its path."""
+    config = SpriteConfig(num_frames=16, frame_rate=2)
+    combinations = [combination for combination in ALL if combination.motion != "still"]
+    state = sprites.sample_state(combinations, generator=generator(8), config=config)
+    clips = sprites.render(state, config=config)
+    assert judge.judge(clips, config=config).motion.all()
+    twice = clips[:, ::2].repeat_interleave(2, dim=1)
+    assert not judge.judge(twice, config=config).motion.any()
+    assert judge.judge(clips[:, ::2]).motion.all()  # every other frame is a clip at a frame rate of 1
 
 
 def test_the_bounds_are_the_calibrated_ones():
