@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from course import budget
+from course.recipes.cascade import STAGES, cascade_checkpoint, cascade_run
 from course.recipes.context import CONTEXT_RUNS, checkpoint_name, context_checkpoint
 from course.recipes.denoising import DenoiserRun, load_denoiser
 from course.recipes.prediction import PredictionRun, load_prediction, prediction_checkpoint
@@ -32,10 +33,20 @@ TEXT_DENOISERS: Mapping[str, DenoiserRun] = {
 }
 """Denoisers that draw a clip for a caption, for chapter 09."""
 
+CASCADE_DENOISERS: Mapping[str, DenoiserRun] = {
+    f"cascade_{stage.replace(', ', '_').replace(' ', '_')}_{seed}": cascade_run(stage, seed=seed)
+    for stage in (*STAGES[1:], "space 32, clean", "one shot")
+    for seed in budget.SEEDS
+}
+"""The stages behind the base, and what they are compared with, for chapter 10."""
+
+DENOISERS: Mapping[str, DenoiserRun] = {**TEXT_DENOISERS, **CASCADE_DENOISERS}
+
 SHIPPED: Mapping[str, Callable[..., Card]] = {
     **{name: partial(prediction_checkpoint, run=run) for name, run in PREDICTORS.items()},
     **{checkpoint_name(run): partial(context_checkpoint, run=run) for run in CONTEXT_RUNS},
     **{name: partial(text_checkpoint, run=run) for name, run in TEXT_DENOISERS.items()},
+    **{name: partial(cascade_checkpoint, run=run) for name, run in CASCADE_DENOISERS.items()},
 }
 """For each checkpoint what trains it and keeps it with its card; takes the path, and the command for the card."""
 
@@ -69,15 +80,26 @@ def load_predictor(name: str) -> nn.Module:
     return load_prediction(CHECKPOINTS / f"{name}.safetensors", PREDICTORS[name].model)
 
 
-def load_text_denoiser(name: str) -> nn.Module:
-    """Load one of ``TEXT_DENOISERS``, to be called as ``network(noisy, noise_step, condition)``.
+def load_shipped_denoiser(name: str) -> nn.Module:
+    """Load one of ``DENOISERS``, to be called as ``network(noisy, noise_step, condition)``.
 
     Raises:
         FileNotFoundError: if it is not there.
         ValueError: for another name, or if the file is damaged or another network's.
     """
-    _expect_name(name, TEXT_DENOISERS)
-    return load_denoiser(CHECKPOINTS / f"{name}.safetensors", TEXT_DENOISERS[name].setting)
+    _expect_name(name, DENOISERS)
+    return load_denoiser(CHECKPOINTS / f"{name}.safetensors", DENOISERS[name].setting)
+
+
+def load_cascade(seed: int = 0) -> dict[str, nn.Module]:
+    """Load a denoiser for each of the cascade's stages, trained with one seed; the base is chapter 09's.
+
+    Raises:
+        FileNotFoundError: if one is not there.
+        ValueError: for another seed, or if a file is damaged or another network's.
+    """
+    names = {"base": f"text_unet_{seed}"} | {stage: f"cascade_{stage.replace(' ', '_')}_{seed}" for stage in STAGES[1:]}
+    return {stage: load_shipped_denoiser(name) for stage, name in names.items()}
 
 
 def _expect_name(name: str, names: Mapping[str, object]) -> None:

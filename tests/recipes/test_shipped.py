@@ -11,7 +11,7 @@ from course.recipes.shipped import (
     SHIPPED,
     TEXT_DENOISERS,
     load_predictor,
-    load_text_denoiser,
+    load_shipped_denoiser,
 )
 from course.recipes.text_to_clip import judge_drawn
 from course.training.checkpoint import read_card
@@ -56,5 +56,5 @@ def test_a_denoiser_is_what_its_card_says(name):
     assert card.recipe == run.recipe
     assert card.seed == run.seed
     assert card.cpu_seconds == pytest.approx(run.cpu_seconds, rel=0.02)
-    found = judge_drawn(load_text_denoiser(name), HELD_OUT, num_each=4, seed=5).rates()["caption"]
+    found = judge_drawn(load_shipped_denoiser(name), HELD_OUT, num_each=4, seed=5).rates()["caption"]
     assert found == pytest.approx(card.metrics["caption, held out"], abs=0.15)
