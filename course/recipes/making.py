@@ -7,8 +7,11 @@ from pathlib import Path
 
 from torch import nn
 
-from course.training.checkpoint import Card, Resume, halved, read_card, save
+from course.training.checkpoint import Card, Resume, read_card, rounded, save
 from course.training.loop import History
+
+BITS = 8
+"""Of each weight that is kept. Metrics are those of the weights as they are kept."""
 
 
 def make_checkpoint(
@@ -21,9 +24,8 @@ def make_checkpoint(
     command: str,
     train: Callable[[Resume], tuple[nn.Module, History]],
     measure: Callable[[nn.Module], dict[str, float]],
-    half: bool = False,
 ) -> Card:
-    """Train and test a model, and keep it with its card, unless it is there.
+    """Train and test a model, and keep it with its card, with few bits for each number, unless it is there.
 
     The state of the training is kept beside it until it is finished, so that one that was interrupted goes on.
 
@@ -36,7 +38,6 @@ def make_checkpoint(
         command: what makes the checkpoint again.
         train: from where the state is kept to the model and what its training went through.
         measure: from the model, as it is kept, to its metrics.
-        half: keep the weights as numbers of 16 bits, to save room.
 
     Returns:
         The card.
@@ -57,8 +58,7 @@ def make_checkpoint(
                 )
     else:
         model, history = train(resume)
-        if half:
-            model.load_state_dict(halved(model.state_dict()))
+        model.load_state_dict(rounded(model.state_dict(), BITS))
         card = Card(
             **about,
             command=command,
@@ -67,7 +67,7 @@ def make_checkpoint(
             cpu_seconds=history.cpu_seconds,
             metrics=measure(model),
         )
-        card = save(path, model, card=card, half=half)
+        card = save(path, model, card=card, bits=BITS)
     resume.discard()
     return card
 

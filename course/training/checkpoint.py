@@ -59,15 +59,14 @@ class Card:
                 raise ValueError(f"{entry.name}: wanted {kind.__name__}, got {value!r}")
 
 
-def save(path: Path, model: nn.Module, *, card: Card, half: bool = False) -> Card:
+def save(path: Path, model: nn.Module, *, card: Card, bits: int = 32) -> Card:
     """Save a trained model, and its card beside it: NAME.safetensors and NAME.json.
 
     Args:
         path: of the weights; what is there is replaced.
         model: its parameters and persistent buffers are saved, in the types that they have.
         card: without the sha256.
-        half: save numbers of 32 bits as numbers of 16, which ``load`` makes 32 again: half the size, and about three
-            digits of each.
+        bits: of each number, 32, 16 or 8; ``load`` gives back what ``rounded`` says.
 
     Returns:
         The card as it was written.
@@ -76,8 +75,8 @@ def save(path: Path, model: nn.Module, *, card: Card, half: bool = False) -> Car
         ValueError: if a weight is not a finite number, the card is more than JSON can hold, or the path ends otherwise.
     """
     tensors, place = _on_cpu(model.state_dict()), _card_path(path)
-    if half:
-        tensors = halved(tensors)
+    _expect_finite(path, tensors)
+    tensors = _packed(tensors, bits)
     _expect_finite(path, tensors)
     weights = to_bytes(tensors)
     card = replace(card, sha256=hashlib.sha256(weights).hexdigest())
@@ -88,9 +87,45 @@ def save(path: Path, model: nn.Module, *, card: Card, half: bool = False) -> Car
     return card
 
 
-def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Round numbers of 32 bits to 16; whatever else there is stays."""
-    return {name: tensor.half() if tensor.dtype == torch.float32 else tensor for name, tensor in tensors.items()}
+def rounded(tensors: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
+    """Return weights as they come back from a file with so many bits for each number.
+
+    With 16 bits about three digits are left of each number of 32. With 8 bits a row of a matrix (what makes one output)
+    becomes whole numbers from -127 to 127 and one factor for all of them; vectors keep 16 bits.
+    """
+    return _unpacked(_packed(tensors, bits))
+
+
+def _packed(tensors: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
+    if bits not in (8, 16, 32):
+        raise ValueError(f"bits: wanted 32, 16 or 8, got {bits!r}")
+    packed = {}
+    for name, tensor in tensors.items():
+        if bits == 32 or tensor.dtype != torch.float32:
+            packed[name] = tensor
+        elif bits == 16 or tensor.ndim < 2:
+            packed[name] = tensor.half()
+        else:
+            rows = tensor.flatten(1)
+            factor = (rows.abs().amax(dim=1, keepdim=True) / 127).half()  # (rows, 1)
+            whole = (rows / factor.float().clamp(min=1e-30)).round().clamp(-127, 127)
+            packed[name] = whole.to(torch.int8).view(tensor.shape)
+            packed[_FACTOR + name] = factor[:, 0]
+    return packed
+
+
+def _unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    tensors = {name: t.float() if t.dtype == torch.float16 else t for name, t in tensors.items()}
+    factors = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_FACTOR)}
+    for name, factor in factors.items():
+        whole = tensors.get(name.removeprefix(_FACTOR))
+        if whole is None or whole.dtype != torch.int8 or whole.shape[:1] != factor.shape:
+            raise ValueError(f"{name}: wanted whole numbers of 8 bits for these factors, got {_form(whole)}")
+        tensors[name.removeprefix(_FACTOR)] = whole * factor.view(-1, *[1] * (whole.ndim - 1))
+    return tensors
+
+
+_FACTOR = "factor of "
 
 
 def load(path: Path, make: Callable[[dict[str, object]], nn.Module]) -> nn.Module:
@@ -104,7 +139,7 @@ def load(path: Path, make: Callable[[dict[str, object]], nn.Module]) -> nn.Modul
     Raises:
         FileNotFoundError: if the weights or the card are missing.
         ValueError: if the file is damaged, is no safetensors file, holds weights of another model, or holds a number
-            that is not finite. Numbers of 16 bits are made numbers of 32.
+            that is not finite. Numbers of 16 and of 8 bits are made numbers of 32.
     """
     data, card = _read(path), read_card(path)
     found = hashlib.sha256(data).hexdigest()
@@ -119,7 +154,10 @@ def load(path: Path, make: Callable[[dict[str, object]], nn.Module]) -> nn.Modul
             model = make(card.config)
     except (TypeError, ValueError, KeyError) as error:
         raise ValueError(f"{_card_path(path)}: wanted the config of this model, got {card.config}: {error}") from error
-    tensors = {name: t.float() if t.dtype == torch.float16 else t for name, t in tensors.items()}
+    try:
+        tensors = _unpacked(tensors)
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged: {error}") from None
     _expect_forms(path, tensors, model.state_dict())
     _expect_finite(path, tensors)
     model.load_state_dict(tensors)
@@ -365,8 +403,8 @@ def _parse(path: Path, data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, header.get("__metadata__") or {}
 
 
-def _form(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+def _form(tensor: Tensor | None) -> str:
+    return "nothing" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
 def _expect_forms(path: Path, came: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

@@ -223,8 +223,8 @@ def test_an_interrupted_training_goes_on_to_the_same_last_bit(tiny, tmp_path, mo
 def test_a_kill_between_weights_and_card_costs_only_the_test(tiny, tmp_path, monkeypatch):
     first = making.save
 
-    def killed(path, model, *, card, half):
-        first(path, model, card=card, half=half)
+    def killed(path, model, *, card, bits):
+        first(path, model, card=card, bits=bits)
         path.with_suffix(".json").unlink()
         raise KeyboardInterrupt
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from course.models.recurrent import RecurrentConfig, RecurrentModel
 from course.training import checkpoint
-from course.training.checkpoint import Card, load, read_card, save
+from course.training.checkpoint import Card, load, read_card, rounded, save
 
 CONFIG = RecurrentConfig(num_channels=1, size=4, hidden_size=5, output_size=3)
 CARD = Card(
@@ -105,17 +105,29 @@ def test_types_views_buffers_and_shared_weights_are_kept(tmp_path):
         assert torch.equal(loaded.state_dict()[name], wanted)
 
 
-def test_half_the_size_and_three_digits_of_each_number(path, model, tmp_path):
-    half = tmp_path / "half.safetensors"
-    save(half, model, card=CARD, half=True)
-    loaded = load(half, make)
-    assert half.stat().st_size < 0.7 * path.stat().st_size
+@pytest.mark.parametrize(("bits", "size", "exact"), [(16, 0.7, 1e-3), (8, 0.75, 1 / 127)])
+def test_fewer_bits_less_room(bits, size, exact, path, model, tmp_path):
+    small = tmp_path / "small.safetensors"
+    save(small, model, card=CARD, bits=bits)
+    loaded = load(small, make).state_dict()
+    assert small.stat().st_size < size * path.stat().st_size
+    told = rounded(model.state_dict(), bits)
     for name, wanted in model.state_dict().items():
-        found = loaded.state_dict()[name]
-        assert found.dtype == wanted.dtype
-        assert torch.allclose(found, wanted, rtol=1e-3, atol=1e-6)
-    save(tmp_path / "again.safetensors", loaded, card=CARD, half=True)
-    assert (tmp_path / "again.safetensors").read_bytes() == half.read_bytes()
+        assert torch.equal(loaded[name], told[name])
+        assert loaded[name].dtype == wanted.dtype
+        rows = wanted.flatten(1) if wanted.ndim > 1 else wanted[:, None]
+        error = (loaded[name] - wanted).view(rows.shape).abs().amax(dim=1)
+        assert (error <= exact * rows.abs().amax(dim=1) + 1e-6).all()
+    save(tmp_path / "again.safetensors", load(small, make), card=CARD, bits=bits)
+    assert (tmp_path / "again.safetensors").read_bytes() == small.read_bytes()
+
+
+def test_eight_bits_by_hand():
+    told = rounded({"weight": torch.tensor([[1.27, -0.634], [0.0, 0.0]]), "bias": torch.tensor([1.0])}, 8)
+    assert torch.allclose(told["weight"], torch.tensor([[1.27, -0.63], [0.0, 0.0]]), atol=1e-3)
+    assert torch.equal(told["bias"], torch.tensor([1.0]))
+    with pytest.raises(ValueError, match="bits: wanted 32, 16 or 8, got 4"):
+        rounded({}, 4)
 
 
 # What is wrong is said
