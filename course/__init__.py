@@ -8,12 +8,12 @@ Each module has one job, and imports run one way, from left to right (``tests/te
 clips       the (B, T, C, H, W) convention: check, convert, resize, tile
 budget      smoke or full: how much work a run may do; seeds, threads, CPU time
 video       video files to clips and back
-datasets    sprites with their state and captions, handwritten digits, a test of memory, photographs, video files
+datasets    sprites with their state and captions, drawings, digits, a test of memory, photographs, video files
 layers      recurrent cells, attention, positions, convolution in time, ways to tell a network a context
 models      networks made of layers: each takes a frozen config and tensors
 diffusion   noise over clips and back: schedules, losses, samplers, guidance, for any network that can be called
 training    the loop with exact resume, checkpoints, averaged weights, small trainings side by side
-generation  from a predictor of one frame to a clip: the rollout
+generation  the rollout of a predictor; what a cascade's stages are shown; clips some of whose frames are known
 evaluation  frame metrics, sets of clips compared, trivial baselines, the judge, gradients by frame, claims
 display     clips, strips, figures and widgets in a notebook
 progress    which exercises a learner has passed

@@ -20,6 +20,7 @@ from course.display import progress
 from course.layers.attention import MultiHeadAttention, attention
 from course.layers.convolution import Conv2Plus1d, Conv3d, channels_between
 from course.layers.recurrent import GRUCell, LSTMCell, Recurrent, RNNCell
+from course.recipes.image_to_video import compare_inflated
 from course.recipes.prediction import (
     HORIZON,
     PREDICTION_MODELS,
@@ -271,6 +272,35 @@ def text(
             line += f"{mean(values):>{width}.3f}{spread:>8}"
         line += "".join(f"{mean(metrics[name] for metrics in found):>8.3f}" for name in ("valid, all", "motion, all"))
         lines.append(line)
+    return "\n".join(lines)
+
+
+def inflation(*, cpu_minutes: float, num_seeds: int, record: Path | None = None) -> str:
+    """Train networks for clips on pictures first, and on clips alone, in equal CPU time, and write what each can do.
+
+    Args:
+        cpu_minutes: of each of the two, on one thread.
+        num_seeds: trainings of each, at least 1.
+        record: an .csv file to write with a row for each training; None for none.
+
+    Returns:
+        A table.
+    """
+    if not 0 < cpu_minutes < float("inf") or num_seeds < 1:
+        raise ValueError(f"wanted CPU minutes above 0 and one seed or more, got {cpu_minutes} and {num_seeds}")
+    found = [
+        (name, seed, numbers)
+        for seed in progress(range(num_seeds), description="seeds")
+        for name, numbers in compare_inflated(cpu_seconds=60 * cpu_minutes, seed=seed).items()
+    ]
+    names = list(found[0][2])
+    if record is not None:
+        rows = [["model", "seed", *names]]
+        rows += [[name, seed, *(f"{value:.4f}" for value in numbers.values())] for name, seed, numbers in found]
+        _write_csv(record, rows)
+    lines = [f"{'':<22}{'seed':>5}" + "".join(f"{name:>17}" for name in names)]
+    for name, seed, numbers in found:
+        lines.append(f"{name:<22}{seed:>5}" + "".join(f"{value:>17.3f}" for value in numbers.values()))
     return "\n".join(lines)
 
 

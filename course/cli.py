@@ -7,11 +7,20 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
 START = "workbook/00_start_here.ipynb"
+SAMPLE_STEPS = 10
+"""Of the sampler that draws a clip, unless it is told."""
+SAMPLE_SIZE = 256
+"""Pixels of a side that a drawn clip is enlarged to, as far as a whole number goes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +77,22 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0)
     command.set_defaults(run=_render)
 
+    command = commands.add_parser("sample", help="draw a clip with a trained network and write it to a file")
+    whats = command.add_subparsers(required=True, metavar="WHAT", dest="what")
+    what = whats.add_parser("image-to-video", help="let what a picture shows move, or film it with a camera that moves")
+    what.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file; its middle square is taken")
+    what.add_argument("phrase", metavar="PHRASE", help="such as 'moves left', or for a photograph 'camera moves left'")
+    what.add_argument("--strength", type=float, metavar="X", help="of the motion, 0 to 1; no camera takes it (open)")
+    what.set_defaults(sample=_sample_image_to_video)
+    what = whats.add_parser("cascade", help="draw a clip for a caption, small at first, then larger")
+    what.add_argument("caption", metavar="CAPTION", help="such as 'a red circle moves left'")
+    what.set_defaults(sample=_sample_cascade)
+    for what in whats.choices.values():
+        what.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write: .mp4 or .gif")
+        what.add_argument("--seed", type=int, default=0, help="of the noise: another one, another clip (0)")
+        what.add_argument("--steps", type=int, metavar="N", help="of each sampler (10, or 4 where little is open)")
+    command.set_defaults(run=_sample)
+
     command = commands.add_parser("calibrate", help="judge real and spoilt clips: where the judge's bounds come from")
     command.add_argument("--clips", type=int, default=2000, help="clips of each kind (2000)")
     command.add_argument("--seed", type=int, default=0)
@@ -94,6 +119,10 @@ def _parser() -> argparse.ArgumentParser:
         what.add_argument("--record", type=Path, metavar="FILE", help="write a row for each training to a .csv file")
         minutes = {"nargs": "+", "default": [6]} if name == "text" else {"default": 6}
         what.add_argument("--cpu-minutes", type=float, metavar="M", help="of each training (6)", **minutes)
+    what = whats.add_parser("inflation", help="what a network for clips gains from pictures, in equal CPU time")
+    what.add_argument("--seeds", type=int, default=1, metavar="S", help="trainings of each (1)")
+    what.add_argument("--cpu-minutes", type=float, default=2, metavar="M", help="of each training in all (2)")
+    what.add_argument("--record", type=Path, metavar="FILE", help="write a row for each training to a .csv file")
     what = whats.choices["prediction"]
     what.add_argument("--mnist", type=Path, metavar="FILE", help="test on the digits of your MNIST file as well")
     what.add_argument("--processes", type=int, default=1, help="1, or 2 trainings at a time (1)")
@@ -182,6 +211,134 @@ def _render(options: argparse.Namespace) -> int:
     return 0
 
 
+def _sample(options: argparse.Namespace) -> int:
+    from course import budget
+    from course.video import MAX_RATES, write_clip
+
+    if options.out.suffix.lower() not in MAX_RATES:  # said before the work, not after it
+        raise ValueError(f"--out: wanted a name that ends in {' or '.join(MAX_RATES)}, got {options.out}")
+    if options.steps is not None and not 1 <= options.steps <= 1000:
+        raise ValueError(f"--steps: wanted 1 to 1000, got {options.steps}")
+    if not 0 <= options.seed < 2**63:
+        raise ValueError(f"--seed: wanted a whole number of at least 0, got {options.seed}")
+    budget.settle()
+    clip = options.sample(options)  # (T, 3, H, W)
+    scale = max(1, SAMPLE_SIZE // max(clip.shape[-2:]))
+    write_clip(options.out, clip.repeat_interleave(scale, 2).repeat_interleave(scale, 3), fps=len(clip))  # a second
+    print(f"{options.out}: {len(clip)} frames of {' x '.join(map(str, clip.shape[-2:]))}, each pixel {scale} wide")
+    return 0
+
+
+def _sample_image_to_video(options: argparse.Namespace) -> "Tensor":
+    """Return a clip (T, 3, H, W) that begins with the picture."""
+    from course import budget
+    from course.datasets.captions import PHRASES
+    from course.display import read_picture
+    from course.recipes import camera, image_to_video, shipped
+
+    generator = budget.generator(options.seed)
+    phrase = " ".join(options.phrase.lower().split())
+    if phrase in camera.MOVES:
+        if options.strength is not None:
+            raise ValueError("--strength: wanted none for a camera, which has a speed of its own")
+        picture = read_picture(options.picture.read_bytes(), camera.SIZE, name=str(options.picture))
+        num_steps, move = options.steps or camera.NUM_STEPS, vars(camera.MOVES[phrase])
+        network = watched(shipped.load_shipped_denoiser("camera_shown_0"), num_steps)
+        return camera.film(network, picture[None], **move, generator=generator, num_steps=num_steps)[0]
+    if phrase not in PHRASES.values() and not _is_caption(phrase):
+        raise ValueError(f"PHRASE: {nearest_words(options.phrase)}")
+    if options.strength is not None and not 0 <= options.strength <= 1:
+        raise ValueError(f"--strength: wanted 0 to 1, got {options.strength}")
+    picture = read_picture(options.picture.read_bytes(), image_to_video.SHAPE[-1], name=str(options.picture))
+    num_steps = options.steps or SAMPLE_STEPS
+    network = watched(shipped.load_shipped_denoiser("picture_unet_0"), num_steps)
+    return image_to_video.animate(
+        network, picture[None], phrase, strength=options.strength, generator=generator, num_steps=num_steps
+    )[0]
+
+
+def _sample_cascade(options: argparse.Namespace) -> "Tensor":
+    """Return a clip (T, 3, H, W) for the caption."""
+    caption = " ".join(options.caption.lower().split())
+    if not _is_caption(caption):
+        raise ValueError(f"CAPTION: {nearest_words(options.caption, captions_only=True)}")
+    from course import budget
+    from course.recipes import cascade, shipped
+
+    num_steps = {stage: options.steps or default for stage, default in cascade.NUM_STEPS.items()}
+    networks = {
+        stage: watched(network, num_steps[stage], description=stage)
+        for stage, network in shipped.load_cascade().items()
+    }
+    clips = cascade.draw_cascade(networks, [caption], generator=budget.generator(options.seed), num_steps=num_steps)
+    return clips[cascade.STAGES[-1]][0]
+
+
+def _is_caption(text: str) -> bool:
+    """Tell whether a text is a caption of one sprite."""
+    from course.datasets.captions import parse
+
+    try:
+        return len(parse(text)) == 1
+    except ValueError:
+        return False
+
+
+def nearest_words(text: str, *, captions_only: bool = False) -> str:
+    """Say in one line what can be asked for, and which words or phrases are nearest to a text that cannot.
+
+    Args:
+        text: what was asked for.
+        captions_only: leave out phrases without a sprite, and cameras.
+    """
+    from course.datasets.captions import ALL, COLOURS, PHRASES, SHAPES, caption
+    from course.recipes.camera import MOVES
+
+    phrases = list(PHRASES.values())
+    sentences = [*map(caption, ALL), *([] if captions_only else [*phrases, *MOVES])]
+    known = list(dict.fromkeys(word for sentence in sentences for word in sentence.split()))
+    typed = text.lower().split()
+    unknown = [word for word in dict.fromkeys(typed) if word not in known][:5]
+    hints = []
+    for word in unknown:
+        near = " or ".join(get_close_matches(word, known, n=2))
+        hints.append(f"{word[:20]!r} is unknown" + (f", nearest is {near}" if near else ""))
+    if not unknown:
+        hints = [f"nearest is {near!r}" for near in get_close_matches(" ".join(typed), sentences, n=1, cutoff=0.4)]
+    sprite = f"with a colour of {', '.join(COLOURS)} and a shape of {', '.join(SHAPES)}"
+    if captions_only:
+        wanted = f"'a COLOUR SHAPE PHRASE' {sprite} and a phrase of {', '.join(phrases)}"
+    else:
+        wanted = f"{', '.join(phrases)}, alone or behind 'a COLOUR SHAPE' {sprite}; or {', '.join(MOVES)}"
+    return "; ".join([f"got {text!r:.80}", *hints, f"wanted {wanted}"])
+
+
+def watched(network: Callable, num_steps: int, *, description: str = "sampling") -> Callable:
+    """Make a denoiser that shows by a progress bar how far the sampler is that asks it.
+
+    Args:
+        network: called as ``network(noisy, noise_step, condition)``.
+        num_steps: of the sampler, which may ask several times in a step.
+        description: what stands before the bar.
+    """
+    from course.display import progress
+
+    bar = iter(progress(range(num_steps), description=description))
+    visited = []
+
+    def ask(noisy: "Tensor", noise_step: "Tensor", condition: object) -> "Tensor":
+        step = noise_step[0].item()
+        if step not in visited:
+            visited.append(step)
+            next(bar, None)
+        answer = network(noisy, noise_step, condition)
+        if len(visited) == num_steps:
+            next(bar, None)  # the end: the bar goes
+        return answer
+
+    return ask
+
+
 def _calibrate(options: argparse.Namespace) -> int:
     from course import budget
     from course.evaluation import calibration
@@ -199,6 +356,8 @@ def _benchmark(options: argparse.Namespace) -> int:
         benchmark.datasets()
     elif options.what == "layers":
         print(benchmark.table(benchmark.layers()))
+    elif options.what == "inflation":
+        print(benchmark.inflation(cpu_minutes=options.cpu_minutes, num_seeds=options.seeds, record=options.record))
     else:
         asked = {
             "cpu_minutes": options.cpu_minutes,

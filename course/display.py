@@ -14,6 +14,7 @@ import base64
 import html
 import io
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -25,9 +26,12 @@ import torch
 from torch import Tensor
 
 from course import budget
-from course.clips import expect, to_float, to_uint8
+from course.clips import expect, resize, to_float, to_uint8
+from course.datasets.captions import COLOURS
+from course.datasets.sprites import PALETTE
 
 if TYPE_CHECKING:
+    from anywidget import AnyWidget
     from matplotlib.figure import Figure
     from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont
@@ -48,6 +52,15 @@ _PAPER, _INK = (240, 240, 240), (30, 30, 30)
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 _LINES = ("-", "--", "-.", ":", (0, (1, 3)), (0, (6, 3)), (0, (6, 2, 1, 2, 1, 2)))
 _MARKERS = "osD^vPX"
+
+CANVAS_SIZE = 16
+"""Pixels of a side of the canvas."""
+CANVAS_COLOURS: Mapping[str, str] = {
+    **{name: "#" + bytes(to_uint8(rgb).tolist()).hex() for name, rgb in zip(COLOURS, PALETTE, strict=True)},
+    "white": "#ffffff",
+    "black": "#000000",
+}
+"""What can be painted with; black is the eraser."""
 
 Item = TypeVar("Item")
 
@@ -158,6 +171,306 @@ def explore(
     clips = _titled({f"{name} = {labels[index]}": drawn(index) for index in _spread(len(values), 3)})
     _play(clips, f"{name} = {labels[0]} to {labels[-1]}: {_sentence(description)}", fps, size)
     _slide(lambda index: _frames(_titled({"": drawn(index)}), size), name, labels, description, fps)
+
+
+# A canvas
+
+
+class Canvas:
+    """A small canvas to draw a picture on, with the mouse or the keyboard, or to load a picture file into.
+
+    Attributes:
+        pad: the widget that is drawn on; its ``pixels`` are one colour, #rrggbb, for each pixel, row by row.
+        upload: the widget that takes a picture file.
+        message: the widget that says what went wrong.
+        widget: all of them, to be displayed.
+    """
+
+    def __init__(self, start: Tensor | None = None) -> None:
+        """Lay a picture on the canvas.
+
+        Args:
+            start: (3, 16, 16), float32 in [0, 1]; None for black.
+
+        Raises:
+            ValueError: for a picture of another form.
+        """
+        import ipywidgets
+
+        start = torch.zeros(3, CANVAS_SIZE, CANVAS_SIZE) if start is None else start
+        self.pad = _pad()(pixels=_to_hex(start))
+        self.upload = ipywidgets.FileUpload(accept="image/*", multiple=False, description="Load a picture file")
+        self.upload.layout.width = "auto"
+        self.message = ipywidgets.HTML()
+        self.upload.observe(self._load, "value")
+        self.widget = ipywidgets.VBox([self.pad, self.upload, self.message], layout={"width": "280px"})
+
+    @property
+    def picture(self) -> Tensor:
+        """What is on the canvas: (3, 16, 16), float32 in [0, 1]."""
+        values = torch.tensor([list(bytes.fromhex(colour[1:])) for colour in self.pad.pixels], dtype=torch.uint8)
+        return to_float(values.T.reshape(3, CANVAS_SIZE, CANVAS_SIZE).contiguous())
+
+    @picture.setter
+    def picture(self, picture: Tensor) -> None:
+        self.pad.pixels = _to_hex(picture)
+
+    def clear(self) -> None:
+        """Make the canvas black."""
+        self.pad.pixels = _to_hex(torch.zeros(3, CANVAS_SIZE, CANVAS_SIZE))
+
+    def say(self, text: str) -> None:
+        """Show a line below the canvas, in place of the last one."""
+        self.message.value = f'<span role="status">{html.escape(text)}</span>' if text else ""
+
+    def _load(self, change: object) -> None:
+        """Lay the file that was chosen on the canvas, or say why that cannot be."""
+        for file in self.upload.value:
+            try:
+                self.picture = read_picture(bytes(file["content"]), CANVAS_SIZE, name=file["name"])
+                self.say("")
+            except ValueError as error:
+                self.say(str(error))
+
+
+def read_picture(data: bytes, size: int, *, name: str = "picture") -> Tensor:
+    """Read the bytes of a picture file: its middle square, at a given size, on black where it is transparent.
+
+    Args:
+        data: of a file in any format that Pillow knows.
+        size: pixels of a side.
+        name: what to call the file in an error.
+
+    Returns:
+        (3, size, size), float32 in [0, 1], turned the way the camera was held.
+
+    Raises:
+        ValueError: if it is no picture, or is damaged.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGBA")
+    except Exception as error:  # a damaged file can fail anywhere in the decoder
+        reason = "no format that Pillow knows" if type(error).__name__ == "UnidentifiedImageError" else error
+        raise ValueError(f"{name}: not a readable picture: {reason}") from error
+    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture).convert("RGB")
+    pixels = to_float(torch.from_numpy(np.array(picture)).permute(2, 0, 1))  # (3, H, W)
+    H, W = pixels.shape[1:]
+    side = min(H, W)
+    top, left = (H - side) // 2, (W - side) // 2
+    return resize(pixels[:, top : top + side, left : left + side], size, size)
+
+
+def draw_and_animate(
+    animate: Callable[[Tensor], Tensor],
+    start: Tensor,
+    *,
+    description: str,
+    fps: float = 8,
+    size: int = SIZE,
+) -> Canvas:
+    """Show a picture and what becomes of it, then a canvas to draw others on, with a button that animates them.
+
+    Args:
+        animate: from a picture (3, 16, 16) to a clip (T, C, H, W), float32 in [0, 1]. It is called once for ``start``,
+            and then each time the button is pressed; what a ValueError says is shown in place of a clip.
+        start: (3, 16, 16), float32 in [0, 1], what is on the canvas at first.
+        description: what is seen, for those who do not see it.
+        fps: frames per second, at most 50.
+        size: pixels that the longer side of the clip may take on the page.
+
+    Returns:
+        The canvas; ``picture`` is what is on it now.
+
+    Raises:
+        ValueError: if the picture or the clip is of another form, or without a description.
+    """
+    expect(start, f"3 {CANVAS_SIZE} {CANVAS_SIZE}", name="start")
+    clip = animate(start)
+    clips = _titled({"the picture": start.expand(len(clip), -1, -1, -1), "animated": clip})
+    _play(clips, f"a picture and what becomes of it: {_sentence(description)}", fps, size)
+    canvas = Canvas(start)
+    if not hasattr(_ipython(), "kernel"):
+        return canvas
+    import ipywidgets
+    from IPython.display import display
+
+    button = ipywidgets.Button(description="Animate", button_style="primary")
+    view = ipywidgets.HTML(_animation(clip, description, fps, size))
+
+    def press(_: object) -> None:
+        button.disabled, button.description = True, "Animating ..."
+        try:
+            view.value = _animation(animate(canvas.picture), description, fps, size)
+            canvas.say("")
+        except ValueError as error:
+            canvas.say(str(error))
+        finally:
+            button.disabled, button.description = False, "Animate"
+
+    button.on_click(press)
+    beside = ipywidgets.VBox([button, view])
+    box = ipywidgets.HBox([canvas.widget, beside], layout={"flex_flow": "row wrap"})
+    display({**box._repr_mimebundle_(), "text/plain": "canvas to draw on: run this cell to use it"}, raw=True)
+    return canvas
+
+
+def _animation(clip: Tensor, description: str, fps: float, size: int) -> str:
+    frames = _frames(_titled(clip), size)
+    return _img(_webp(frames, fps), f"your picture, animated: {_sentence(description)}", frames[0].width)
+
+
+def _to_hex(picture: Tensor) -> list[str]:
+    """Write each pixel of a picture (3, 16, 16) as #rrggbb, row by row."""
+    expect(picture, f"3 {CANVAS_SIZE} {CANVAS_SIZE}", name="picture")
+    return ["#" + bytes(colour).hex() for colour in to_uint8(picture.detach().cpu()).flatten(1).T.tolist()]
+
+
+@cache
+def _pad() -> type["AnyWidget"]:
+    """Make the class of the widget that is drawn on; not at the top, since what it is made of is slow to import."""
+    import anywidget
+    import traitlets
+
+    class Pad(anywidget.AnyWidget):
+        """A square of pixels to paint on."""
+
+        _esm = _PAD_SCRIPT
+        _css = _PAD_STYLE
+        size = traitlets.Int(CANVAS_SIZE, read_only=True).tag(sync=True)
+        colours = traitlets.List(list(map(list, CANVAS_COLOURS.items())), read_only=True).tag(sync=True)
+        pixels = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+        @traitlets.validate("pixels")
+        def _expect_colours(self, proposal: object) -> list[str]:
+            pixels = proposal["value"]
+            if len(pixels) != self.size**2 or not all(re.fullmatch("#[0-9a-f]{6}", pixel) for pixel in pixels):
+                raise traitlets.TraitError(f"pixels: wanted {self.size**2} colours #rrggbb, got {pixels!r:.60}")
+            return pixels
+
+    return Pad
+
+
+_PAD_STYLE = """
+.course-pad { display: inline-flex; flex-direction: column; gap: 6px; font-family: sans-serif; font-size: 13px; }
+.course-pad canvas { width: 256px; height: 256px; image-rendering: pixelated; touch-action: none; cursor: crosshair; }
+.course-pad canvas:focus-visible { outline: 3px solid #0072b2; outline-offset: -3px; }
+.course-pad .course-tools { display: flex; flex-wrap: wrap; gap: 4px; max-width: 262px; }
+.course-pad button { min-width: 28px; height: 28px; border: 1px solid #777; border-radius: 3px; cursor: pointer; }
+.course-pad button[aria-pressed="true"] { outline: 3px solid #0072b2; outline-offset: 1px; }
+.course-pad .course-help { max-width: 262px; }
+"""
+
+# Written for JupyterLab, which takes the arrow keys for itself wherever an element does not forbid it.
+_PAD_SCRIPT = """
+function render({ model, el }) {
+  const size = model.get("size"), colours = model.get("colours"), scale = 16;
+  let chosen = 0, row = Math.floor(size / 2), column = row, last = null;
+  let pixels = model.get("pixels").slice();
+
+  const make = (tag, parent, properties = {}) =>
+    parent.appendChild(Object.assign(document.createElement(tag), properties));
+  const keys = `arrow keys move, space paints, 1 to ${colours.length} choose a colour`;
+  const pad = make("div", el, { className: "course-pad" });
+  pad.setAttribute("data-lm-suppress-shortcuts", "true");
+  const canvas = make("canvas", pad, { width: size * scale, height: size * scale, tabIndex: 0 });
+  canvas.setAttribute("role", "application");
+  canvas.setAttribute("aria-label", `Canvas of ${size} by ${size} pixels: ${keys}`);
+  const tools = make("div", pad, { className: "course-tools" });
+  const swatches = colours.map(([name, colour], index) => {
+    const swatch = make("button", tools, { type: "button", title: name === "black" ? "black: the eraser" : name });
+    swatch.setAttribute("aria-label", swatch.title);
+    swatch.style.background = colour;
+    swatch.onclick = () => choose(index);
+    return swatch;
+  });
+  make("button", tools, { type: "button", textContent: "Clear", onclick: () => { pixels.fill("#000000"); send(); } });
+  const where = make("div", pad, { className: "course-help" });
+  where.setAttribute("aria-live", "polite");
+
+  function named(colour) {
+    const found = colours.find(([, value]) => value === colour);
+    return found ? found[0] : colour;
+  }
+  function draw() {
+    const pen = canvas.getContext("2d");
+    pixels.forEach((colour, index) => {
+      const x = (index % size) * scale, y = Math.floor(index / size) * scale;
+      pen.fillStyle = colour;
+      pen.fillRect(x, y, scale, scale);
+      pen.strokeStyle = "rgba(128, 128, 128, 0.35)";
+      pen.strokeRect(x + 0.5, y + 0.5, scale - 1, scale - 1);
+    });
+    pen.lineWidth = 2;
+    if (document.activeElement === canvas || canvas.matches(":focus")) {
+      for (const [colour, inset] of [["black", 1], ["white", 3]]) {
+        pen.strokeStyle = colour;
+        pen.strokeRect(column * scale + inset, row * scale + inset, scale - 2 * inset, scale - 2 * inset);
+      }
+    }
+    pen.lineWidth = 1;
+    const here = named(pixels[row * size + column]);
+    where.textContent = `Row ${row + 1}, column ${column + 1}: ${here}. Painting ${colours[chosen][0]}; ${keys}.`;
+  }
+  function send() {
+    draw();
+    model.set("pixels", pixels.slice());
+    model.save_changes();
+  }
+  function choose(index) {
+    chosen = index;
+    swatches.forEach((swatch, other) => swatch.setAttribute("aria-pressed", String(other === index)));
+    draw();
+  }
+  function paint() {
+    pixels[row * size + column] = colours[chosen][1];
+  }
+  function place(event) {
+    const box = canvas.getBoundingClientRect();
+    const inside = (value) => Math.min(size - 1, Math.max(0, Math.floor(value * size)));
+    return [inside((event.clientY - box.top) / box.height), inside((event.clientX - box.left) / box.width)];
+  }
+  function stroke(event) {
+    const [toRow, toColumn] = place(event);
+    const [fromRow, fromColumn] = last ?? [toRow, toColumn];
+    const steps = Math.max(1, Math.abs(toRow - fromRow), Math.abs(toColumn - fromColumn));
+    for (let step = 0; step <= steps; step++) {
+      row = Math.round(fromRow + (toRow - fromRow) * step / steps);
+      column = Math.round(fromColumn + (toColumn - fromColumn) * step / steps);
+      paint();
+    }
+    last = [row, column];
+    draw();
+  }
+  const end = () => { if (last) { last = null; send(); } };
+  canvas.onpointerdown = (event) => { canvas.setPointerCapture(event.pointerId); canvas.focus(); stroke(event); };
+  canvas.onpointermove = (event) => { if (last) stroke(event); };
+  canvas.onpointerup = canvas.onpointercancel = end;
+  canvas.onfocus = canvas.onblur = draw;
+  canvas.onkeydown = (event) => {
+    const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key in moves) {
+      row = Math.min(size - 1, Math.max(0, row + moves[event.key][0]));
+      column = Math.min(size - 1, Math.max(0, column + moves[event.key][1]));
+      draw();
+    } else if (event.key === " ") {
+      paint();
+      send();
+    } else if (Number(event.key) >= 1 && Number(event.key) <= colours.length) {
+      choose(Number(event.key) - 1);
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  const changed = () => { pixels = model.get("pixels").slice(); draw(); };
+  model.on("change:pixels", changed);
+  choose(0);
+  return () => model.off("change:pixels", changed);
+}
+export default { render };
+"""
 
 
 # Figures

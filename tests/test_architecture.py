@@ -16,7 +16,10 @@ LEFT_TO_RIGHT = (
 )
 ORDER = LEFT_TO_RIGHT.split()
 
-HEAVY = {"IPython", "imageio", "ipywidgets", "jupytext", "matplotlib", "moviepy", "nbclient", "nbformat", "sklearn"}
+HEAVY = {
+    *("IPython", "anywidget", "imageio", "ipywidgets", "jupytext", "matplotlib", "moviepy", "nbclient", "nbformat"),
+    "sklearn",
+}
 
 FILES = sorted(COURSE.rglob("*.py"))
 

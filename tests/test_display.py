@@ -3,6 +3,7 @@ import io
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -272,8 +273,8 @@ def widgets(monkeypatch):
     made = []
 
     class Box(ipywidgets.VBox):
-        def __init__(self, children):
-            super().__init__(children)
+        def __init__(self, children, **options):
+            super().__init__(children, **options)
             made.append(children)
 
     monkeypatch.setattr("ipywidgets.VBox", Box)
@@ -352,6 +353,152 @@ def test_without_a_kernel_there_is_no_widget(outputs, monkeypatch):
     monkeypatch.setattr(display, "_ipython", lambda: object())
     display.slider(moving_dot(), description="a dot falls")
     assert [set(bundle) for bundle in outputs] == [{"text/html", "image/png", "text/plain"}]
+
+
+# The canvas
+
+
+def picture_file(picture, kind="PNG"):
+    """Return the bytes of a picture file."""
+    file = io.BytesIO()
+    picture.save(file, kind)
+    return file.getvalue()
+
+
+def load(canvas, data, name="drawing.png"):
+    """Choose a file, as the browser does."""
+    file = {"name": name, "type": "image/png", "size": len(data), "content": memoryview(data)}
+    file["last_modified"] = datetime.now(UTC)
+    canvas.upload.set_trait("value", (file,))
+
+
+@pytest.fixture
+def canvas():
+    return display.Canvas()
+
+
+def test_a_canvas_is_black_until_it_is_painted(canvas):
+    assert torch.equal(canvas.picture, torch.zeros(3, 16, 16))
+    pixels = list(canvas.pad.pixels)
+    pixels[2 * 16 + 5] = display.CANVAS_COLOURS["yellow"]
+    canvas.pad.pixels = pixels
+    assert canvas.picture.dtype == torch.float32
+    assert canvas.picture[:, 2, 5].tolist() == pytest.approx([1.0, 0.9, 0.2], abs=0.003)
+    assert canvas.picture.sum().item() == pytest.approx(2.1, abs=0.01)
+    canvas.clear()
+    assert not canvas.picture.any()
+
+
+def test_a_picture_laid_on_the_canvas_comes_back():
+    start = torch.rand(3, 16, 16, generator=budget.generator(0))
+    canvas = display.Canvas(start)
+    assert (canvas.picture - start).abs().max() <= 0.5 / 255 + 1e-6
+    canvas.picture = canvas.picture.flip(2)
+    assert (canvas.picture - start.flip(2)).abs().max() <= 0.5 / 255 + 1e-6
+    with pytest.raises(ValueError, match=r"picture: wanted \(3, 16, 16\)"):
+        canvas.picture = torch.zeros(3, 8, 8)
+
+
+@pytest.mark.parametrize("pixels", [["#000000"] * 255, ["black"] * 256, ["#0000000"] * 256])
+def test_what_is_no_picture_cannot_be_painted(canvas, pixels):
+    from traitlets import TraitError
+
+    with pytest.raises(TraitError, match="wanted 256 colours #rrggbb"):
+        canvas.pad.pixels = pixels
+    assert not canvas.picture.any()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP"])
+def test_a_file_lies_on_the_canvas_by_its_middle_square(canvas, kind):
+    picture = Image.new("RGB", (96, 32), (255, 255, 255))
+    picture.paste((255, 0, 0), (32, 0, 64, 32))  # the middle third
+    load(canvas, picture_file(picture, kind))
+    assert (canvas.picture - torch.tensor([1.0, 0, 0])[:, None, None]).abs().max() < 0.1
+    assert canvas.message.value == ""
+
+
+def test_what_is_transparent_lies_on_black(canvas):
+    load(canvas, picture_file(Image.new("RGBA", (16, 16), (255, 255, 255, 0))))
+    assert not canvas.picture.any()
+
+
+def test_a_damaged_file_is_a_message_and_leaves_the_canvas_as_it_was(canvas):
+    good = picture_file(Image.effect_noise((64, 64), 100))
+    load(canvas, good)
+    before = canvas.picture
+    for data, name in ((good[:1500], "half.png"), (b"no picture", "<b>.png"), (b"", "empty.png")):
+        load(canvas, data, name)
+        assert "not a readable picture" in canvas.message.value
+        assert "<b>" not in canvas.message.value
+        assert torch.equal(canvas.picture, before)
+    load(canvas, picture_file(Image.new("RGB", (9, 9))))
+    assert canvas.message.value == ""
+
+
+@pytest.fixture
+def buttons(monkeypatch):
+    """Collect the buttons that are made, and what is shown beside them."""
+    import ipywidgets
+
+    made = []
+    monkeypatch.setattr(ipywidgets.Button, "on_click", lambda button, press: made.append((button, press)))
+    return made
+
+
+def glide(picture):
+    """Move a picture to the right; refuse a black one."""
+    if not picture.any():
+        raise ValueError("the canvas is <empty>")
+    return torch.stack([picture.roll(t, 2) for t in range(3)])
+
+
+def test_a_picture_is_animated_when_the_button_is_pressed(outputs, widgets, buttons):
+    start = torch.zeros(3, 16, 16)
+    start[0, 4, 4] = 1
+    canvas = display.draw_and_animate(glide, start, description="it moves right", size=16)
+    static, widget = outputs
+    assert Output(static).text == "a picture and what becomes of it: it moves right"
+    assert widget["text/plain"] == "canvas to draw on: run this cell to use it"
+    assert "application/vnd.jupyter.widget-view+json" in widget
+    ((button, press),) = buttons
+    view = next(children[1] for children in widgets if children[0] is button)
+    canvas.picture = start.flip(2)
+    press(button)
+    alt, picture = shown_in(view)
+    assert alt == "your picture, animated: it moves right"
+    assert picture.n_frames == 3
+    assert inside(np.asarray(picture.convert("RGB")))[4, 11].tolist() == [255, 0, 0]
+    canvas.clear()
+    shown = view.value
+    press(button)
+    assert "the canvas is &lt;empty&gt;" in canvas.message.value
+    assert view.value == shown
+    assert not button.disabled
+    canvas.picture = start
+    press(button)
+    assert canvas.message.value == ""
+
+
+def test_without_a_kernel_the_canvas_is_a_picture_beside_its_clip(outputs, monkeypatch):
+    monkeypatch.setattr(display, "_ipython", lambda: object())
+    canvas = display.draw_and_animate(glide, torch.ones(3, 16, 16), description="it moves right")
+    assert [set(bundle) for bundle in outputs] == [{"text/html", "image/png", "text/plain"}]
+    assert torch.equal(canvas.picture, torch.ones(3, 16, 16))
+
+
+def test_the_canvas_says_what_it_cannot_begin_with(outputs):
+    with pytest.raises(ValueError, match=r"start: wanted \(3, 16, 16\), got \(3, 8, 8\)"):
+        display.draw_and_animate(glide, torch.zeros(3, 8, 8), description="nothing")
+    with pytest.raises(ValueError, match="description: wanted words"):
+        display.draw_and_animate(glide, torch.ones(3, 16, 16), description="")
+    with pytest.raises(ValueError, match=r"wanted \(T, C, H, W\)"):
+        display.draw_and_animate(lambda picture: picture[0], torch.ones(3, 16, 16), description="flat")
+    assert outputs == []
+
+
+def test_the_script_of_the_canvas_asks_nothing_of_the_network():
+    assert "http" not in display._PAD_SCRIPT + display._PAD_STYLE
+    assert "import" not in display._PAD_SCRIPT
 
 
 # What is refused

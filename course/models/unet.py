@@ -6,7 +6,7 @@ reads each frame, one small decoder draws each, and what lies between sees all f
 goes through the whole network by itself, and after each block the frames look at one another at each place.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -221,6 +221,35 @@ class UNet(nn.Module):
             x = self.leave(_beside(x, frames), vector)
         x = self.head(F.silu(self.norm(x.flatten(0, 1))))
         return F.pixel_shuffle(x, config.patch_size).view(noisy.shape)
+
+
+def inflated(image: UNet, num_frames: int) -> UNet:
+    """Make a network for clips of one for pictures: it answers for each frame as the other answers for that picture.
+
+    All weights are copied. What is new are the looks along time, which start at zero, so that an untrained one does
+    nothing yet: training begins with a network that can draw, and has to learn only what moves how.
+
+    Args:
+        image: made for one frame, which is then "stacked" alone.
+        num_frames: of the clips.
+
+    Returns:
+        A network whose frames are factorised; chance, from torch's own generator, sets the weights that are new.
+
+    Raises:
+        ValueError: for a network of another kind.
+
+    Paper:
+        Blattmann et al. 2023 (Align your Latents), arXiv 2304.08818, section 3.1 (layers along time between those of a
+        network for pictures); Guo et al. 2023 (AnimateDiff), arXiv 2307.04725, section 4.2 (their start at zero). Both
+        leave the copied weights as they are and train the new ones alone; here all go on learning.
+    """
+    config = image.config
+    if (config.num_frames, config.frames) != (1, "stacked"):
+        raise ValueError(f"image: wanted a network of one stacked frame, got {config.num_frames} of {config.frames!r}")
+    video = UNet(replace(config, num_frames=num_frames, frames="factorised"))
+    video.load_state_dict(video.state_dict() | image.state_dict())
+    return video
 
 
 def _stack(x: Tensor) -> Tensor:

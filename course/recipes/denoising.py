@@ -7,6 +7,7 @@ error counts*: 1 / noise_step, between the plain error, nearly all of which is m
 error of the velocity, 1 / noise_step^2.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -147,17 +148,20 @@ def batch_loss(network: nn.Module, batch: NoisyBatch) -> Tensor:
     )
 
 
-def train_denoiser(run: DenoiserRun, *, resume: Resume | None = None) -> tuple[nn.Module, History]:
+def train_denoiser(
+    run: DenoiserRun, *, start: nn.Module | None = None, resume: Resume | None = None
+) -> tuple[nn.Module, History]:
     """Train a denoiser on one thread; return it with averaged weights, and what the training went through.
 
     Args:
         run: which one.
+        start: a network of the setting's form to begin with, which is left as it is; None draws its first weights.
         resume: where the state of the training is kept, if it is to go on after an interruption.
     """
     setting = run.setting
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        network = denoiser(setting.config)
+        network = denoiser(setting.config) if start is None else copy.deepcopy(start).requires_grad_()
     ema = EMA(network, setting.ema_decay)
     config = TrainConfig(cpu_seconds=run.cpu_seconds, learning_rate=setting.learning_rate)
 
@@ -192,7 +196,6 @@ def denoiser_checkpoint(
         command=command,
         train=lambda resume: train_denoiser(run, resume=resume),
         measure=measure,
-        half=True,
     )
 
 

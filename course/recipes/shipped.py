@@ -7,9 +7,11 @@ from pathlib import Path
 from torch import nn
 
 from course import budget
+from course.recipes.camera import WAYS, camera_checkpoint, camera_run
 from course.recipes.cascade import STAGES, cascade_checkpoint, cascade_run
 from course.recipes.context import CONTEXT_RUNS, checkpoint_name, context_checkpoint
 from course.recipes.denoising import DenoiserRun, load_denoiser
+from course.recipes.image_to_video import picture_checkpoint, picture_run
 from course.recipes.prediction import PredictionRun, load_prediction, prediction_checkpoint
 from course.recipes.text_to_clip import text_checkpoint, text_run
 from course.training.checkpoint import Card
@@ -29,7 +31,7 @@ PREDICTORS: Mapping[str, PredictionRun] = {
 
 TEXT_DENOISERS: Mapping[str, DenoiserRun] = {
     **{f"text_unet_{seed}": text_run("U-Net", seed=seed, cpu_seconds=360.0) for seed in budget.SEEDS},
-    "text_dit_0": text_run("DiT", seed=0, cpu_seconds=3600.0),
+    "text_dit_0": text_run("DiT", seed=0, cpu_seconds=2700.0),
 }
 """Denoisers that draw a clip for a caption, for chapter 09."""
 
@@ -40,13 +42,30 @@ CASCADE_DENOISERS: Mapping[str, DenoiserRun] = {
 }
 """The stages behind the base, and what they are compared with, for chapter 10."""
 
-DENOISERS: Mapping[str, DenoiserRun] = {**TEXT_DENOISERS, **CASCADE_DENOISERS}
+PICTURE_DENOISERS: Mapping[str, DenoiserRun] = {
+    f"picture_unet_{seed}": picture_run(seed=seed, cpu_seconds=360.0) for seed in budget.SEEDS
+}
+"""Denoisers that draw a clip that begins with a picture, for chapter 12."""
+
+CAMERA_DENOISERS: Mapping[str, DenoiserRun] = {
+    f"camera_{way}_0": camera_run(way, seed=0, cpu_seconds=360.0) for way in WAYS
+}
+"""Denoisers that film a photograph, for chapter 12."""
+
+DENOISERS: Mapping[str, DenoiserRun] = {
+    **TEXT_DENOISERS,
+    **CASCADE_DENOISERS,
+    **PICTURE_DENOISERS,
+    **CAMERA_DENOISERS,
+}
 
 SHIPPED: Mapping[str, Callable[..., Card]] = {
     **{name: partial(prediction_checkpoint, run=run) for name, run in PREDICTORS.items()},
     **{checkpoint_name(run): partial(context_checkpoint, run=run) for run in CONTEXT_RUNS},
     **{name: partial(text_checkpoint, run=run) for name, run in TEXT_DENOISERS.items()},
     **{name: partial(cascade_checkpoint, run=run) for name, run in CASCADE_DENOISERS.items()},
+    **{name: partial(picture_checkpoint, run=run) for name, run in PICTURE_DENOISERS.items()},
+    **{name: partial(camera_checkpoint, run=run) for name, run in CAMERA_DENOISERS.items()},
 }
 """For each checkpoint what trains it and keeps it with its card; takes the path, and the command for the card."""
 
