@@ -59,7 +59,7 @@ def augmented(clips: Tensor, level: Tensor, *, generator: torch.Generator) -> Te
         (B, T, C, H, W), values about -1 to 1.
 
     Paper:
-        Ho et al. 2021 (Cascaded Diffusion Models), arXiv 2106.15282, section 4; Ho et al. 2022 (Imagen Video), arXiv
+        Ho et al. 2021 (Cascaded Diffusion Models), arXiv 2106.15282, section 3; Ho et al. 2022 (Imagen Video), arXiv
         2210.02303, section 2.5.
     """
     return diffuse(to_signed(clips), torch.randn(clips.shape, generator=generator), level, Flow())

@@ -48,7 +48,7 @@ PICTURE_DENOISERS: Mapping[str, DenoiserRun] = {
 """Denoisers that draw a clip that begins with a picture, for chapter 12."""
 
 CAMERA_DENOISERS: Mapping[str, DenoiserRun] = {
-    f"camera_{way}_0": camera_run(way, seed=0, cpu_seconds=360.0) for way in WAYS
+    f"camera_{way}_0": camera_run(way, seed=0, cpu_seconds=240.0) for way in WAYS
 }
 """Denoisers that film a photograph, for chapter 12."""
 

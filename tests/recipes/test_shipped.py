@@ -2,14 +2,22 @@
 
 import pytest
 
-from course.datasets.captions import HELD_OUT
+from course.budget import SEEDS, generator
+from course.datasets.captions import HELD_OUT, caption
+from course.recipes.camera import WAYS, camera_metrics
+from course.recipes.cascade import draw_cascade, judge_stage
 from course.recipes.context import CONTEXT_RUNS, checkpoint_name
+from course.recipes.image_to_video import sprite_metrics
 from course.recipes.prediction import as_predictor, scores
 from course.recipes.shipped import (
+    CAMERA_DENOISERS,
     CHECKPOINTS,
+    DENOISERS,
+    PICTURE_DENOISERS,
     PREDICTORS,
     SHIPPED,
     TEXT_DENOISERS,
+    load_cascade,
     load_predictor,
     load_shipped_denoiser,
 )
@@ -48,13 +56,46 @@ def test_a_predictor_is_what_its_card_says(name):
     assert scores(as_predictor(load_predictor(name)), num_clips=50).mse == pytest.approx(told, rel=0.4)
 
 
-@pytest.mark.parametrize("name", sorted(TEXT_DENOISERS.keys() & set(THERE)))
-def test_a_denoiser_is_what_its_card_says(name):
-    """On a fifth of the clips that the card tells of."""
+@pytest.mark.parametrize("name", sorted(DENOISERS.keys() & set(THERE)))
+def test_a_denoiser_was_trained_as_its_card_says(name):
     card = read_card(CHECKPOINTS / f"{name}.safetensors")
-    run = TEXT_DENOISERS[name]
+    run = DENOISERS[name]
     assert card.recipe == run.recipe
     assert card.seed == run.seed
+    assert card.data == run.setting.data
     assert card.cpu_seconds == pytest.approx(run.cpu_seconds, rel=0.02)
+
+
+@pytest.mark.parametrize("name", TEXT_DENOISERS)
+def test_captions_are_obeyed_as_the_card_says(name):
+    """On a fifth of the clips that the card tells of."""
+    card = read_card(CHECKPOINTS / f"{name}.safetensors")
     found = judge_drawn(load_shipped_denoiser(name), HELD_OUT, num_each=4, seed=5).rates()["caption"]
     assert found == pytest.approx(card.metrics["caption, held out"], abs=0.15)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_cascade_obeys_captions_to_its_last_stage(seed):
+    captions = [caption(one) for one in HELD_OUT]
+    clips = draw_cascade(load_cascade(seed), captions, generator=generator(5))
+    for stage in clips.values():
+        rates = judge_stage(stage, captions).rates()
+        assert rates["valid"] >= 0.9
+        assert rates["caption"] >= 0.8
+
+
+@pytest.mark.parametrize("name", PICTURE_DENOISERS)
+def test_pictures_move_as_the_card_says(name):
+    card = read_card(CHECKPOINTS / f"{name}.safetensors")
+    found = sprite_metrics(load_shipped_denoiser(name), HELD_OUT, num_each=4, seed=5)
+    assert found["caption"] == pytest.approx(card.metrics["held out, caption"], abs=0.15)
+    assert found["first frame"] == pytest.approx(card.metrics["held out, first frame"], abs=1.0)
+
+
+@pytest.mark.parametrize("name", CAMERA_DENOISERS)
+def test_a_camera_films_as_the_card_says(name):
+    card = read_card(CHECKPOINTS / f"{name}.safetensors")
+    way = next(way for way in WAYS if way in name)
+    found = camera_metrics(load_shipped_denoiser(name), way=way, num_clips=40, seed=5)
+    for what in ("PSNR of what is known", "PSNR of what is invented"):
+        assert found[what] == pytest.approx(card.metrics[what], abs=1.5)
