@@ -60,6 +60,8 @@ DOODLES = 0.25
 """Share of the clips that show drawings in place of sprites."""
 TOLD_STRENGTH = 0.5
 """Share of the clips whose motion strength is told."""
+OPEN = 0.25
+"""Share of the clips whose phrase is left out, beside those of ``leave_words_out``: there, any motion is right."""
 GOOD_COPY = 30.0
 """A first frame that differs from the picture by less, in decibels, is the picture for the eye."""
 
@@ -173,8 +175,10 @@ def picture_examples(num_clips: int, generator: torch.Generator) -> Examples:
     known = draw_known(num_clips, WORLD.num_frames, generator=generator)
     told = torch.rand(num_clips, generator=generator) < TOLD_STRENGTH
     strength = motion_strength(position, size=WORLD.size).clamp(0, 1)
+    words = leave_words_out(words, generator=generator)
+    words[:, 3:] *= torch.rand(num_clips, 1, generator=generator) >= OPEN
     condition = Condition(
-        words=leave_words_out(words, generator=generator),
+        words=words,
         given=known_frames(clips, known),
         levels=strength_levels(strength, num_clips) * told[:, None],
     )

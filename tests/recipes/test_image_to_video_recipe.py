@@ -149,6 +149,7 @@ def test_which_frames_are_known_is_drawn_as_often_as_said():
 
 def test_some_clips_are_doodles_and_no_held_out_combination_is_among_the_sprites(monkeypatch):
     monkeypatch.setattr(recipe, "leave_words_out", lambda words, generator: words)
+    monkeypatch.setattr(recipe, "OPEN", 0.0)
     words = picture_examples(800, generator(1)).condition.words
     drawings = (words[:, 1] == 0) & (words[:, 2] == 0)
     assert drawings.sum() == recipe.DOODLES * 800
@@ -180,7 +181,9 @@ def test_strength_is_told_of_half_of_the_clips(examples):
 def test_some_words_are_left_out(examples):
     words = examples.condition.words
     assert 0.05 < (words == 0).all(dim=1).float().mean() < 0.15
-    assert 0.12 < (words[:, 4] == 0).float().mean() < 0.26
+    left_open = 1 - 0.9 * 0.9 * (1 - recipe.OPEN)
+    assert (words[:, 4] == 0).float().mean().item() == pytest.approx(left_open, abs=0.06)
+    assert torch.equal(words[:, 3] == 0, words[:, 4] == 0)  # a phrase is left out as a whole
 
 
 def test_a_batch_is_a_function_of_seed_and_step():
