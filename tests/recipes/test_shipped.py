@@ -29,7 +29,7 @@ THERE = sorted(path.stem for path in CHECKPOINTS.glob("*.safetensors"))
 
 def test_what_is_there_is_known_and_what_chapters_load_is_there():
     context = {checkpoint_name(run) for run in CONTEXT_RUNS}
-    assert set(PREDICTORS) | context <= set(THERE) <= set(SHIPPED)
+    assert set(PREDICTORS) | context | set(DENOISERS) == set(THERE) == set(SHIPPED)
     assert sorted(path.stem for path in CHECKPOINTS.glob("*.json")) == THERE
 
 
