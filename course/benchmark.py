@@ -244,8 +244,7 @@ def text(
         ValueError: if an argument does not fit, or a file of the folder is damaged.
     """
     models = tuple(dict.fromkeys(models)) or tuple(TEXT_SETTINGS)
-    if not cpu_minutes or not all(0 < minutes < float("inf") for minutes in cpu_minutes) or num_seeds < 1:
-        raise ValueError(f"wanted CPU minutes above 0 and one seed or more, got {cpu_minutes} and {num_seeds}")
+    _expect_budgets(cpu_minutes, num_seeds)
     runs = [
         (model, minutes, text_run(model, seed=seed, cpu_seconds=60 * minutes))
         for model in models
@@ -275,23 +274,23 @@ def text(
     return "\n".join(lines)
 
 
-def inflation(*, cpu_minutes: float, num_seeds: int, record: Path | None = None) -> str:
+def inflation(*, cpu_minutes: Sequence[float], num_seeds: int, record: Path | None = None) -> str:
     """Train networks for clips on pictures first, and on clips alone, in equal CPU time, and write what each can do.
 
     Args:
-        cpu_minutes: of each of the two, on one thread.
+        cpu_minutes: of each of the two, on one thread; one training for each.
         num_seeds: trainings of each, at least 1.
         record: an .csv file to write with a row for each training; None for none.
 
     Returns:
         A table.
     """
-    if not 0 < cpu_minutes < float("inf") or num_seeds < 1:
-        raise ValueError(f"wanted CPU minutes above 0 and one seed or more, got {cpu_minutes} and {num_seeds}")
+    _expect_budgets(cpu_minutes, num_seeds)
+    asked = [(minutes, seed) for minutes in cpu_minutes for seed in range(num_seeds)]
     found = [
         (name, seed, numbers)
-        for seed in progress(range(num_seeds), description="seeds")
-        for name, numbers in compare_inflated(cpu_seconds=60 * cpu_minutes, seed=seed).items()
+        for minutes, seed in progress(asked, description="trainings")
+        for name, numbers in compare_inflated(cpu_seconds=60 * minutes, seed=seed).items()
     ]
     names = list(found[0][2])
     if record is not None:
@@ -302,6 +301,11 @@ def inflation(*, cpu_minutes: float, num_seeds: int, record: Path | None = None)
     for name, seed, numbers in found:
         lines.append(f"{name:<22}{seed:>5}" + "".join(f"{value:>17.3f}" for value in numbers.values()))
     return "\n".join(lines)
+
+
+def _expect_budgets(cpu_minutes: Sequence[float], num_seeds: int) -> None:
+    if not cpu_minutes or not all(0 < minutes < float("inf") for minutes in cpu_minutes) or num_seeds < 1:
+        raise ValueError(f"wanted CPU minutes above 0 and one seed or more, got {cpu_minutes} and {num_seeds}")
 
 
 def _prediction_table(

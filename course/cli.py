@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         what.add_argument("--cpu-minutes", type=float, metavar="M", help="of each training (6)", **minutes)
     what = whats.add_parser("inflation", help="what a network for clips gains from pictures, in equal CPU time")
     what.add_argument("--seeds", type=int, default=1, metavar="S", help="trainings of each (1)")
-    what.add_argument("--cpu-minutes", type=float, default=2, metavar="M", help="of each training in all (2)")
+    what.add_argument("--cpu-minutes", type=float, nargs="+", default=[1.5], metavar="M", help="of each (1.5)")
     what.add_argument("--record", type=Path, metavar="FILE", help="write a row for each training to a .csv file")
     what = whats.choices["prediction"]
     what.add_argument("--mnist", type=Path, metavar="FILE", help="test on the digits of your MNIST file as well")

@@ -267,10 +267,10 @@ def test_inflation_is_measured_and_recorded(tmp_path, monkeypatch):
 
     monkeypatch.setattr(benchmark, "compare_inflated", compared)
     record = tmp_path / "inflation.csv"
-    printed = benchmark.inflation(cpu_minutes=2, num_seeds=2, record=record)
+    printed = benchmark.inflation(cpu_minutes=[2], num_seeds=2, record=record)
     assert [line.split()[-2:] for line in printed.splitlines()[1:]] == [["0.500", "120.000"]] * 2 + [
         ["1.500", "120.000"]
     ] * 2
     assert record.read_text().splitlines()[:2] == ["model,seed,loss,CPU seconds", "inflated,0,0.5000,120.0000"]
     with pytest.raises(ValueError, match="CPU minutes above 0"):
-        benchmark.inflation(cpu_minutes=0, num_seeds=1)
+        benchmark.inflation(cpu_minutes=[0], num_seeds=1)
