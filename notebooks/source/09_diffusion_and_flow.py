@@ -61,7 +61,7 @@ from course.layers.attention import MLP, MultiHeadAttention
 from course.layers.conditioning import AdaptiveGroupNorm
 from course.layers.position import waves
 from course.models.denoiser import CaptionEncoder, Condition
-from course.models.dit import DiTBlock, DiTConfig, patches
+from course.models.dit import DiTBlock, patches
 from course.models.unet import FRAMES, ResidualBlock, UNet, UNetConfig
 from course.recipes.denoising import (
     DenoiserRun,
@@ -72,7 +72,7 @@ from course.recipes.denoising import (
     told,
     train_denoiser,
 )
-from course.recipes.shipped import CHECKPOINTS, load_text_denoiser
+from course.recipes.shipped import CHECKPOINTS, load_shipped_denoiser
 from course.recipes.text_to_clip import SHAPE, WORLD, captions_of, draw
 from course.training.checkpoint import read_card
 
@@ -88,7 +88,7 @@ red = Combination("red", "circle", "left")
 state = sprites.sample_state([red] * 500, generator=budget.generator(0), config=WORLD)
 right = sprites.render(state, config=WORLD)  # (500, 8, 3, 16, 16)
 show(
-    {f"right, clip {i}": right[i] for i in range(4)} | {"the best one answer": right.mean(dim=0)},
+    {f"one of many, {i}": right[i] for i in range(4)} | {"the best one answer": right.mean(dim=0)},
     description="four clips of a red circle that moves left, from different places and with different speeds; the fifth is a dim red fog that drifts to the left",
 )
 
@@ -97,7 +97,7 @@ show(
 #
 # ## 1. Noise, step by step and at once
 #
-# Take a number $z$. A **step of noise** keeps the share $1 - \beta$ of its square and fills the rest up with fresh noise $\varepsilon$, which is drawn from the normal distribution:
+# Take a number $z$. A **step of noise** keeps the share $1 - \beta$ of its square and fills the rest up with fresh noise $\varepsilon$, which is drawn from the normal distribution of mean 0 and variance 1:
 #
 # $$z \leftarrow \sqrt{1 - \beta}\; z + \sqrt{\beta}\; \varepsilon.$$
 #
@@ -182,7 +182,7 @@ explore(
 # %% [markdown]
 # ### Exercise 9.1 · Noise over clips
 #
-# *10 minutes, difficulty 1 of 3.* Put noise over a batch on the straight flow. Every clip has its own noise step. *Every pixel of every frame has its own noise*, drawn from the generator and from nowhere else. Here, too, a batch may have as many clips as frames. The cells below use your function, or the package's as long as yours is not right.
+# *10 minutes, difficulty 1 of 3.* Put noise over a batch on the straight flow. Every clip has its own noise step. *Every pixel of every frame has its own noise*, drawn from the generator and from nowhere else. As in chapter 07, a batch may have as many clips as frames, and then a wrong shape goes unnoticed. The cells below use your function, or the package's as long as yours is not right.
 
 
 # %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "09-noise", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -269,7 +269,7 @@ curve(
 )
 
 # %% [markdown]
-# A network that is asked for epsilon has to be *very* exact where noise is all it sees, and may be careless where it sees nearly everything. So the kinds of answer are ways to *weigh* the noise steps, and nothing else: for the flow, the squared error of the velocity is the squared error of the clean clip times $1 / s^2$. Any clean answer will do for a proof, also a silly one:
+# A network that is asked for epsilon has to be *very* exact where noise is all it sees, and may be careless where it sees nearly everything. So the kinds of answer are ways to *weigh* the noise steps, as far as the loss is concerned: for the flow, the squared error of the velocity is the squared error of the clean clip times $1 / s^2$. Any clean answer will do for a proof, also a silly one:
 
 # %%
 s = torch.tensor([0.1, 0.4, 0.9])
@@ -328,7 +328,7 @@ for answer in ANSWERS:
 #
 # What does this loss teach, at best? Many clips can hide under one $z$. The best single answer to a squared error is their mean, each clip counted by its probability given what is seen. In most of the world nobody can compute it. In a world of a few clips *you can*.
 #
-# The smallest world: one pixel that is $-1$ or $1$, equally likely. Seen is $z = 0.3$, at noise step 0.5 of the flow. Bayes' rule says: each clip is as likely as the noise that it needs. For $1$ that noise is $(0.3 - 0.5 \cdot 1) / 0.5 = -0.4$; for $-1$ it is $1.6$. **Which is likelier? And what is the mean?**
+# The smallest world: one pixel that is $-1$ or $1$, equally likely. Seen is $z = 0.3$, at noise step 0.5 of the flow. Bayes' rule says: each clip is as likely as the noise that it needs, and noise of size $n$ has a probability in proportion to $e^{-n^2/2}$. For $1$ that noise is $(0.3 - 0.5 \cdot 1) / 0.5 = -0.4$; for $-1$ it is $1.6$. **Which is likelier? And what is the mean?**
 
 # %%
 likely = [torch.tensor(-(needed**2) / 2).exp() for needed in (1.6, -0.4)]
@@ -412,7 +412,7 @@ strip(
 )
 
 # %% [markdown]
-# Your eyes see noise, and Bayes' rule sees a blue circle: with three thousand numbers to compare and eight clips to choose from, little is enough. And look at the last row. At noise step 1 the answer is the mean of everything, the fog that we began with. The fog is no mistake; it is the first word of a conversation. All the *choosing* happens in a narrow band of noise steps, here between 0.8 and 1. In a world of more than eight clips there is more to choose, and the band reaches farther down; our training spends most of its noise steps in the upper middle (the logit-normal of Esser et al. 2024).
+# Your eyes see noise, and Bayes' rule sees a blue circle: with three thousand numbers to compare and eight clips to choose from, little is enough. And look at the last row. At noise step 1 the answer is the mean of everything, the fog that we began with. The fog is no mistake; it is the first word of a conversation. All the *choosing* happens in a narrow band of noise steps, here between 0.8 and 1. In a world of more than eight clips there is more to choose, and the band reaches farther down; our training spends most of its noise steps in the upper middle (the logit-normal of Esser et al. 2024: the *logarithmic odds* of a noise step, $\log \frac{s}{1 - s}$, are drawn from a normal distribution, ours of mean 0.8 and deviation 1).
 #
 # ## 4. From noise to a clip
 #
@@ -456,7 +456,7 @@ print("kinds of clips that occur:", which.unique().tolist())
 print("all of them equal to one of the eight:", bool((far < 1e-3).all()))
 strip(
     {"noise": to_unit(noise[:8, 0]), "drawn from it": to_unit(drawn[:8, 0])},
-    numbers="clip {}",
+    numbers="draw {}",
     description="first frames of eight draws: above noise, below a clean sprite for each, several kinds",
 )
 
@@ -467,7 +467,7 @@ strip(
 #
 # Another way to say the same. The answer splits what is seen into a clean clip and its noise, $\varepsilon = (z - \text{signal} \cdot \text{clean}) / \text{noise}$. Put the two together again with the factors of the next noise step. This is **DDIM** (Song et al. 2020), and it works with any schedule.
 #
-# Part of that noise may be replaced by *fresh* noise of the same size, since all that counts is how much there is. **DDPM** (Ho et al. 2020) replaces as much as the forward process had added between the two steps. A share `eta` says how much of that: 0 for DDIM, 1 for DDPM.
+# Part of that noise may be replaced by *fresh* noise of the same size, since all that counts is how much there is. **DDPM** (Ho et al. 2020) asks: of the noise that lies over the clip here, which part came in between the two steps? Going forward, the noise of the next step is multiplied by `a / next_a`, and fresh noise fills it up; that is the line `added` below. The share that came in, `added / b`, is the share of the next noise that DDPM draws anew. A factor `eta` says how much of it: 0 for DDIM, 1 for DDPM.
 
 
 # %%
@@ -485,10 +485,8 @@ def my_ddim(
         (a, b), (next_a, next_b) = ((schedule.signal(s), schedule.noise(s)) for s in (here, there))
         clean = denoise(z, here.expand(len(z)))
         epsilon = (z - a * clean) / b
-        added = (
-            b**2 - (a / next_a * next_b) ** 2
-        ).sqrt()  # by the forward process, between the two
-        fresh = eta * next_b / b * added
+        added = (b**2 - (a / next_a * next_b) ** 2).sqrt()  # came in between the two steps
+        fresh = eta * next_b * added / b  # the same share of the next noise
         z = next_a * clean + (next_b**2 - fresh**2).clamp(min=0).sqrt() * epsilon
         if eta:
             z = z + fresh * torch.randn(z.shape, generator=generator)
@@ -518,7 +516,7 @@ print("DDIM on the flow, equal to Euler:", torch.allclose(straight, drawn, atol=
 #
 # ### Heun: look ahead
 #
-# Where the flow bends, Euler cuts the corner. **Heun** (Karras et al. 2022) walks to the end of the piece, asks there too, goes back, and takes the mean of the two velocities. It asks twice in each step; the last piece ends where no velocity is defined, and is Euler's.
+# Where the flow bends, Euler cuts the corner. **Heun** (Karras et al. 2022) walks to the end of the piece, asks there too, goes back, and takes the mean of the two velocities. It asks twice in each step; the last piece ends where no velocity is defined, and is Euler's. (The package's samplers cut every answer to $[-1, 1]$, since no clip lies outside. The exact answer never leaves it; a network's may.)
 
 
 # %%
@@ -548,13 +546,13 @@ ways = {
 }
 for name, clips in ways.items():
     which, far = nearest(clips)
-    counts = which.bincount(minlength=8)
-    print(
-        f"{name:13} of each clip {counts.tolist()}, all of the world: {bool((far < 1e-3).all())}"
-    )
+    counts = which.bincount(minlength=8).tolist()
+    same = (which == nearest(drawn)[0]).float().mean()
+    whole = bool((far < 1e-3).all())
+    print(f"{name:13} of each clip {counts}, all of the world: {whole}, as Euler: {same:.2f}")
 
 # %% [markdown]
-# Four samplers, one world. (They need not draw the same clip from the same noise. Euler and Heun mostly do, since both follow the flow; DDPM decides anew at every step.) And a thought to keep: a *perfect* denoiser of a finite set draws nothing but that set. It has learned it by heart. Whatever is new in a generated clip is there because the denoiser is *not* the exact one of its training clips.
+# Four samplers, one world. (They need not draw the same clip from the same noise. Heun and DDIM mostly draw Euler's, since they go the same way without fresh noise; DDPM decides anew at every step.) And a thought to keep: a *perfect* denoiser of a finite set draws nothing but that set. It has learned it by heart. Whatever is new in a generated clip is there because the denoiser is *not* the exact one of its training clips.
 #
 # ## 5. The network
 #
@@ -568,16 +566,16 @@ for s in (0.0, 0.5, 0.501):
     mine += [torch.tensor(s * radians).cos() for radians in (1.0, 1000.0)]
     same = torch.allclose(torch.stack(mine), waves(torch.tensor(s), 4), atol=1e-3)
     print(f"{s:5}: {[round(one.item(), 2) for one in mine]}, equal to the package's: {same}")
-close_by = waves(torch.linspace(0.90, 0.92, 3), 16)
+radians = (1, 10, 100, 1000)
 heatmap(
-    close_by,
-    rows=["0.90", "0.91", "0.92"],
-    columns=[str(i) for i in range(16)],
-    row_label="noise step",
-    column_label="sines of 8 waves, then their cosines",
+    waves(torch.linspace(0.90, 0.92, 3), 8).T,
+    rows=[f"{name} {r}" for name in ("sin", "cos") for r in radians],
+    columns=["0.90", "0.91", "0.92"],
+    row_label="wave, and its radians",
+    column_label="noise step",
     value_label="value",
     digits=1,
-    description="the slow waves on the left of each half are alike in all rows, the fast ones on the right differ from row to row",
+    description="the slow waves, at the top of each half, are alike in all columns; the fast ones below differ from column to column",
 )
 
 # %% [markdown]
@@ -722,7 +720,7 @@ for frames in FRAMES:
 #
 # ### The rival: a diffusion Transformer
 #
-# The DiT (Peebles and Xie 2022) cuts the clip into patches of space *and* time, here four frames of 4 x 4 pixels, lists them as tokens and lets these look at one another. It is told through its norms, as ours is, and through *gates*: how much of each part is let through. All start at zero, "adaLN-Zero".
+# The DiT (Peebles and Xie 2022) cuts a picture into patches, lists them as tokens and lets these look at one another. Ours cuts a clip, into patches of space *and* time, four frames of 4 x 4 pixels each. It is told through its norms, as ours is, and through *gates*: how much of each part is let through. All start at zero, "adaLN-Zero".
 
 
 # %%
@@ -743,8 +741,8 @@ class MyDiTBlock(nn.Module):
             (self.attention, numbers[:, :3].unbind(1)),
             (self.mlp, numbers[:, 3:].unbind(1)),
         ):
-            mean, deviation = x.mean(-1, keepdim=True), x.var(-1, keepdim=True, correction=0)
-            normal = (x - mean) / (deviation + 1e-5).sqrt()
+            mean, variance = x.mean(-1, keepdim=True), x.var(-1, keepdim=True, correction=0)
+            normal = (x - mean) / (variance + 1e-5).sqrt()
             x = x + gate * part(normal * (1 + scale) + shift)
         return x
 
@@ -770,7 +768,7 @@ print("token 0 is the upper left corner of four frames:", torch.equal(tokens[0, 
 # %% [markdown]
 # ## 6. Learned beside exact
 #
-# Back to the world of eight clips, where the best answer is known. A small network learns from examples under noise; nobody shows it Bayes' rule. Three trainings, each a few CPU-seconds. **Where, over the noise steps, will it come close to the exact answer, and where not?**
+# Back to the world of eight clips, where the best answer is known. A small network learns from examples under noise; nobody shows it Bayes' rule. Three short trainings; the cell says how long. **Where, over the noise steps, will it come close to the exact answer, and where not?**
 
 # %% tags=["nbval-ignore-output"]
 setting = DenoiserSetting(
@@ -823,12 +821,14 @@ def errors(answer: Callable, against: Callable | None = None) -> list[float]:
     return found
 
 
+values = {name: [errors(one) for one in some] for name, some in rivals.items()}
+print(f"untrained, far above the picture: {min(values.pop('untrained')[0]):.2f} or more")
 curve(
     levels,
-    {name: [errors(one) for one in some] for name, some in rivals.items()},
+    values,
     x_label="noise step",
     y_label="squared error of the clean clip",
-    description="the mean clip is level, the untrained network level and highest; the exact answer has no error up to a noise step of about 0.8 and then rises to the mean clip's; the learned curves follow it a little above",
+    description="the mean clip is level; the exact answer has no error up to a noise step of about 0.8 and then rises to the mean clip's; the learned curves follow it a little above",
 )
 
 # %% [markdown]
@@ -879,7 +879,7 @@ for name, clips in drawn.items():
     print(f"{name:11} of each clip of the world {counts}, the exact one's choice: {same:.2f}")
 
 # %% [markdown]
-# From the same noise often the same clip, far more often than the one time in eight that chance would give: what is learned is a *map* from noise to clips, and for the most part it belongs to the world and not to the network. Here it is a map to eight points, learned by heart, and for eight clips that is all there is to learn. With clips that are rendered anew for every step nothing can be learned by heart, and the network must find what they have in common.
+# From the same noise often the same clip, far more often than the one time in eight that chance would give: what is learned is a *map* from noise to clips, and in about half of the cases it is the exact one's: so much of it belongs to the world and not to the network. Here it is a map to eight points, learned by heart, and for eight clips that is all there is to learn. With clips that are rendered anew for every step nothing can be learned by heart, and the network must find what they have in common.
 #
 # ## 7. Heed the words: guidance
 #
@@ -923,7 +923,7 @@ with torch.no_grad():
         print(f"scale {scale}: equal to the package's: {torch.allclose(mine, theirs, atol=1e-5)}")
 
 # %% [markdown]
-# The package's has one thing more: an *interval* of noise steps in which it guides, and elsewhere asks once. With little noise left, the words have said all they can, and going on only overdraws the edges (Kynkäänniemi et al. 2024). Ours is the interval from 0.3 to 1.
+# The package's has one thing more: an *interval* of noise steps in which it guides, and elsewhere asks once. With little noise left, the words have said all they can, and Kynkäänniemi et al. (2024) find guidance needless there; in our world it overdraws the edges, as section 9 shows. (They find it harmful at the highest noise, too, and leave that out.) Ours is the interval from 0.3 to 1.
 #
 # ## 8. From a caption to a clip
 #
@@ -937,7 +937,7 @@ def loaded(name: str) -> nn.Module:
     print(
         f"{name}: {card.cpu_seconds:.0f} CPU-seconds, {card.num_steps} steps, by: {card.command}"
     )
-    return load_text_denoiser(name)
+    return load_shipped_denoiser(name)
 
 
 network = loaded("text_unet_0")
@@ -945,13 +945,13 @@ asked = [caption(one) for one in (TRAINED[0], TRAINED[30], HELD_OUT[0], HELD_OUT
 clips = draw(network, asked, generator=budget.generator(20))
 show(
     dict(zip(asked, clips, strict=True)),
-    description="four clips of 16 by 16 pixels, drawn from noise, each with its caption below its place; the last two captions are held-out combinations",
+    description="four clips of 16 by 16 pixels, drawn from noise, each below its caption; the last two captions are held-out combinations",
 )
 
 # %% [markdown]
-# The last two are combinations that the network has never seen. `draw` begins with noise and takes ten steps of DDIM on the flow, with all of the fresh noise that section 4 allows (`eta = 1`), guided at a scale of 2 in the interval. How the network was trained stands in `course/recipes/denoising.py`, in a hundred lines: the loss of section 2 for the clean clip, weighed by $1 / s$; noise steps mostly in the upper middle; words left out at random; and at the end an average of the weights over the last steps, which draws better than any single one of them.
+# The last two are combinations that the network has never seen. `draw` begins with noise and takes ten steps of DDIM on the flow, with all of the fresh noise that section 4 allows (`eta = 1`), guided at a scale of 2 in the interval. How the network was trained stands in `course/recipes/denoising.py`, and what it is shown in `course/recipes/text_to_clip.py`: the loss of section 2 for the clean clip, weighed by $1 / s$; noise steps mostly in the upper middle; words left out at random; and at the end an average of the weights over the last steps, which draws better than any single one of them.
 #
-# And from noise to clip, in ten steps: the row shows what the network *answers* on the way, from the first fog to the last. **Colour, place, shape: which of them is there in the first answer, and which has to wait?**
+# And from noise to clip, in ten steps: the picture shows what the network *answers* on the way, from a first fog to a clean clip; its first frame above, its last below, and without fresh noise, so that nothing but the answers changes. **Colour, place, shape: which of them is there in the first answer, and which has to wait?**
 
 # %%
 words = told([caption(HELD_OUT[1])])
@@ -967,7 +967,7 @@ strip(
     numbers="step {}",
     columns=10,
     size=56,
-    description="ten answers, first frame above and last frame below: a wide blue fog that draws together from step to step into a blue cross, which lies farther left in the last frame than in the first",
+    description="ten answers, first frame above and last frame below: a tall blue fog that draws together from step to step into a blue cross, which lies farther left in the last frame than in the first",
 )
 
 # %% [markdown]
@@ -975,11 +975,11 @@ strip(
 #
 # ### What the judge says
 #
-# The judge of chapter 02 reads each clip without a network. **CAPTION**: colour, shape and motion are those of the caption, in every frame, and the clip is a sprite at all. Beside it two rivals: real clips, and the same drawn clips judged by *another's* caption, which says what chance would give.
+# The judge of chapter 02 reads each clip without a network. **CAPTION**: colour, shape and motion are those of the caption, in every frame, and the clip is a sprite at all. Beside it two rivals: real clips, and the same drawn clips judged by *another's* caption, which says what chance would give. (MOTION forgives another's caption, unless the sprite stands still.)
 
 # %% tags=["nbval-ignore-output"]
 ASKED = budget.choose(full=ALL, smoke=ALL[::12])
-models = [load_text_denoiser(f"text_unet_{seed}") for seed in budget.seeds()]
+models = [load_shipped_denoiser(f"text_unet_{seed}") for seed in budget.seeds()]
 real = sprites.sample(len(ASKED) * 2, generator=budget.generator(30), config=WORLD)
 
 
@@ -1005,9 +1005,9 @@ TESTS = tuple(table["real clips"][0])
 heatmap(
     [[sum(one[test] for one in some) / len(some) for test in TESTS] for some in table.values()],
     rows=list(table),
-    columns=[test.removeprefix("caption_") for test in TESTS],
+    columns=[test.replace("caption_", "its ") for test in TESTS],
     row_label="clips",
-    column_label="test (colour, shape, motion again: the caption's)",
+    column_label="test (its: the caption's)",
     value_label="share of clips that pass",
     description="real clips pass everything; drawn clips pass nearly everything, for held-out captions too; judged by another's caption, colour and shape fall to a quarter and the whole caption to nearly nothing",
 )
@@ -1037,6 +1037,14 @@ passed = torch.stack([one.caption.float() for one in found["held out"]]).mean(di
 passed = passed.view(num_each["held out"], len(HELD_OUT)).mean(dim=0)
 for share, one in sorted(zip(passed.tolist(), map(caption, HELD_OUT), strict=True)):
     print(f"{share:.2f}  {one}")
+passed = torch.stack([one.caption.float() for one in found["all"]]).mean(dim=0)
+passed = passed.view(num_each["all"], len(ASKED)).mean(dim=0).tolist()
+for motion in dict.fromkeys(one.motion for one in ASKED):
+    mine = [share for share, one in zip(passed, ASKED, strict=True) if one.motion == motion]
+    print(f"{sum(mine) / len(mine):.2f}  all captions that say: {motion}")
+
+# %% [markdown]
+# Only *clockwise* fails now and then, and among the trained captions as well: what is hard is not the new combination but the one path that bends.
 
 # %% [markdown]
 # ## 9. Steps, samplers, scale
@@ -1186,7 +1194,7 @@ claim(
 )
 
 # %% [markdown]
-# Here the experiment contradicts the textbook, and it is worth a thought why. The network obeys without any guidance, at a scale of 1, because our captions say nearly everything: a colour, a shape and a motion, and what is left open is where and how fast. With guidance a little more obeys, and **COVERAGE does not fall**: where nothing is left to choose, nothing can be narrowed. What a large scale *does* do is to overdraw; and the interval cures that, since the overdrawing happens where little noise is left. (The last column: drawn clips of one caption lie a little closer together than real ones, guided or not.)
+# Here the experiment contradicts the textbook, and it is worth a thought why. The network obeys without any guidance, at a scale of 1, because our captions say nearly everything: a colour, a shape and a motion, and what is left open is where and how fast. (Look at scale 0, too. Without words everything is open, only a tenth of the training was about that, and hardly a clip stays one sprite: that is why it covers so little.) With guidance a little more obeys, and **variety does not fall**: COVERAGE stays, as it must where every combination is asked for by name and drawn; and the spread, which would see fewer places and speeds, is at a scale of 8 from 0.3 on no smaller than without guidance. Where hardly anything is left to choose, hardly anything can be narrowed. What a large scale *does* do is to overdraw; and the interval cures that, since the overdrawing happens where little noise is left. (The last column: drawn clips of one caption lie a little closer together than real ones, guided or not, as long as they are sprites at all.)
 #
 # ### When the words leave something open
 #
@@ -1196,7 +1204,7 @@ claim(
 full = [caption(one) for one in ALL if one.shape == "circle" and one.motion != "still"]
 full = full * budget.choose(full=5, smoke=1)  # 20 wishes
 open_words = indices(full)
-open_words[:, 2] = 0
+open_words[:, 2] = 0  # the word "circle" is gone: any shape would give the same wishes
 wishes = Condition(words=open_words)
 for scale in progress(SCALES[:3], description="open"):
     for model in models:
@@ -1218,21 +1226,22 @@ for scale in progress(SCALES[:3], description="open"):
         )
 
 # %% [markdown]
-# There is the trade. Not guided, the choice of a shape is rarely made to the end, and most clips show something between the shapes. Guided, more clips are drawn well and the motion is heeded; and the shapes are no longer drawn evenly: one of them takes over. Obedience for variety, *where there is variety to lose*. Anyone who reads off an average over well-described clips that guidance is free, or that it is not, has measured the captions.
+# There is the trade. Not guided, the choice of a shape is rarely made to the end, and most clips show something between the shapes. (Where a clip lies between the shapes, the judge names the nearest; that is hardly ever the square.) Guided, several times as many clips are drawn well, though fewer than half, and the motion is heeded; and one shape takes over. A scale of 4 adds nothing to a scale of 2. Obedience for variety, *where there is variety to lose*. Anyone who reads off an average over well-described clips that guidance is free, or that it is not, has measured the captions.
 #
-# Try it. The slider is the scale, at all noise steps; three clips of one held-out caption, from three noises that stay the same.
+# Try it. The slider is the scale, at all noise steps; four clips of one held-out caption, from four noises that stay the same.
 
 # %%
-wish = [caption(HELD_OUT[2])] * 3
-tried = torch.randn((3, *SHAPE), generator=budget.generator(53))
+wish = [caption(HELD_OUT[2])] * 4
+tried = torch.randn((4, *SHAPE), generator=budget.generator(53))
 
 
 def with_scale(scale: float) -> Tensor:
-    """Return three clips of the wish side by side, (8, 3, 16, 50)."""
+    """Return four clips of the wish, two by two, (8, 3, 34, 34)."""
     words = told(wish)
     denoise = guided(network, scale, words.without_words())
     drawn = to_unit(euler(denoise, tried, words, steps=noise_steps(10)))
-    return torch.cat([F.pad(one, (0, 1)) for one in drawn], dim=3)[..., :-1]
+    framed = F.pad(drawn, (0, 1, 0, 1)).unflatten(0, (2, 2))  # (2, 2, 8, 3, 17, 17)
+    return framed.permute(2, 3, 0, 4, 1, 5).reshape(8, 3, 34, 34)
 
 
 explore(
@@ -1240,7 +1249,7 @@ explore(
     name="scale",
     values=[0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0],
     size=300,
-    description=f"three clips side by side, asked for: {wish[0]}; without words any sprites, with a small scale what was asked for, with a very large one overdrawn shapes",
+    description=f"four clips, two by two, asked for: {wish[0]}; without words sprites that change their shape and colour on the way, with a small scale what was asked for, with a very large one overdrawn shapes",
 )
 
 # %% [markdown]
@@ -1262,9 +1271,30 @@ with log.open(newline="", encoding="utf-8") as file:
 # %% [markdown]
 # **What is known beforehand.** With frames stacked, the pixels of frame 0 and those of frame 5 meet *different* weights, and what a square looks like has to be learned eight times. A shared encoder and decoder learn it once, from eight times as many examples. (Treating every frame by itself throughout goes too far the other way: what moves has to be seen in all frames at once.)
 #
-# **Where one looks.** With next to no noise there is little left to do, and with nothing but noise little can be known. What a clip shows and how it moves is decided between, and a training that spends its steps there learns it sooner.
+# **Where one looks.** With next to no noise there is little left to do, and with nothing but noise little can be known. What a clip shows and how it moves is decided between, and a training that spends its steps there learns it sooner. In its own row one hardly sees it: the motion improves, and CAPTION stays, since guidance now overdraws the edges. The next row confines guidance to noise steps above 0.3, and there it is. A gain can hide behind a fault elsewhere.
 #
-# Wider and deeper networks, another optimiser, larger batches: none of these did as much. (An honest word: a single seed in each row, and the differences between neighbours are often smaller than what another seed would change.)
+# Wider and deeper networks, another optimiser, batches of another size: none of these did as much. (An honest word: a single seed in each row, and the differences between neighbours are often smaller than what another seed would change.)
+#
+# ### And the Transformer?
+#
+# Six rows near the end are about the DiT of section 5. It was slow: none of them draws a single clip right. Its loss (on clips under noise that are the same for all of these rows) fell most when the table of places *began as waves*, those of chapter 04, and when the learning rate was lowered. So here it is, trained for seven and a half times as long as the U-Net. **How near will it come? And what about captions that it never saw?**
+
+# %% tags=["nbval-ignore-output"]
+dit = loaded("text_dit_0")
+network = loaded("text_unet_0")
+for name, one in (("U-Net", network), ("DiT", dit)):
+    print(f"{name:6} {sum(weight.numel() for weight in one.parameters())} weights")
+    for kind, some in (("all", ASKED), ("held out", HELD_OUT)):
+        texts = captions_of(some, num_each[kind])
+        clips = draw(one, texts, generator=budget.generator(43))
+        found_here = judged(clips, texts).rates()
+        listed = ", ".join(
+            f"{test.replace('caption_', 'its ')} {found_here[test]:.2f}" for test in TESTS
+        )
+        print(f"{name:6} {kind:9} {listed}")
+
+# %% [markdown]
+# Why is it slower? A convolution knows two things beforehand: that neighbours belong together, and that a square is a square wherever it stands, since the same weights pass over all places. The Transformer knows little of this. The same weights see every patch, and so they know a square that has moved by a whole patch; but one pixel farther it is cut in another way. Its patches are a set, the table of places is all that tells it who is whose neighbour, and what a corner looks like when it lies across two patches has to be learned for each way in which patches can cut it. With clips by the million that is no hindrance, and nothing that was built in stands in the way; that is the argument for Transformers at scale. With minutes on a laptop, what is built in need not be learned. (One training of each kind; and this DiT is not the smaller of the two.)
 
 # %% [markdown]
 # ## 11. Broken on purpose
@@ -1340,7 +1370,7 @@ claim(
 # %% [markdown]
 # ### Guidance with the signs exchanged
 #
-# $\text{without} - \text{with}$ in place of $\text{with} - \text{without}$: one pair of names exchanged. The clips look fine. **How often will the colour be right: in one clip in four, as by chance? Less? More?**
+# $\text{without} - \text{with}$ in place of $\text{with} - \text{without}$: one pair of names exchanged. Nothing complains, and coloured sprites come out. **How often will the colour be right: in one clip in four, as by chance? Less? More?**
 
 # %%
 wish = ["a red circle moves right", "a blue square moves up", "a green cross stands still"]
@@ -1350,7 +1380,7 @@ show(
     {f"asked: {text}": clips for text, clips in zip(wish, right_way, strict=True)}
     | {f"exchanged, {i}": clips for i, clips in enumerate(wrong_way)},
     size=110,
-    description="three clips that do what their captions say, and three, from the same noise with the signs exchanged, of other colours, shapes or motions",
+    description="three clips that do what their captions say, and three, from the same noise with the signs exchanged, of other colours, shapes or motions: one changes its colour and its shape on the way",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -1373,7 +1403,7 @@ claim(
 )
 
 # %% [markdown]
-# *Worse than chance*: whoever avoids red draws three other colours. A number below chance always means that something is known and used the wrong way round. And the mistake is good for something: a *negative prompt* in today's tools is this, on purpose, with the words that one does not want in place of the null caption.
+# *Worse than chance*: whoever avoids red draws three other colours. A number below chance always means that something is known and used the wrong way round. And the mistake is good for something: a *negative prompt* in today's tools does it on purpose. The signs are right there, and the words that one does not want stand in place of the null caption: one is pushed away from them.
 
 # %% [markdown]
 # ## Exercises
@@ -1434,7 +1464,7 @@ check("09-loss", noise_loss)
 # %% [markdown]
 # ### Exercise 9.4 · Walk along the flow
 #
-# *15 minutes, difficulty 2 of 3.* Write Euler's sampler for a network that is asked for the **velocity** $\varepsilon - \text{clean}$, as today's large models are. Begin with `noise`, visit the noise steps in their order, from 1 to 0, and tell the network at each where it *is*, one number for each clip. No answer has to be cut off.
+# *15 minutes, difficulty 2 of 3.* Write Euler's sampler for a network that is asked for the **velocity** $\varepsilon - \text{clean}$, as today's large models are. Begin with `noise`, visit the noise steps in their order, from 1 to 0, and tell the network at each where it *is*, one number for each clip. Unlike the package, cut nothing off: velocities have no bounds.
 
 
 # %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "09-walk", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1503,10 +1533,10 @@ show(
 )
 
 # %% [markdown]
-# And what still fails? On the left a clip as we draw it, enlarged; on the right the same caption in the same world, as it *could* look: four times as large, four times as long.
+# And what still fails? On the left a clip as we draw it, enlarged; on the right the same caption in the same world, as it *could* look: four times as large, and filmed in four times as many frames.
 
 # %%
-large = SpriteConfig(size=64, num_frames=32)
+large = SpriteConfig(size=64, num_frames=32, frame_rate=4)
 state = sprites.sample_state([ALL[0]], generator=budget.generator(71), config=large)
 small = draw(network, [caption(ALL[0])], generator=budget.generator(71))[0]
 drawn_out = small.repeat_interleave(4, dim=0)  # every frame four times
@@ -1519,7 +1549,7 @@ sizes = [one.numel() for one in (small, sprites.render(state, config=large))]
 print(f"{sizes[0]} numbers drawn, {sizes[1]} needed: {sizes[1] // sizes[0]} times as many")
 
 # %% [markdown]
-# Small, short and coarse. The same network on clips that are so much larger would need so much more of everything, for every step of training and of drawing. There is a thriftier way: draw the small clip first, which decides *what* happens, and let other networks fill in the frames between and the pixels between, which decides *how it looks*. **Chapter 10** builds this cascade.
+# Small, coarse and jerky. The same network on clips that are so much larger would need so much more of everything, for every step of training and of drawing. There is a thriftier way: draw the small clip first, which decides *what* happens, and let other networks fill in the frames between and the pixels between, which decides *how it looks*. **Chapter 10** builds this cascade.
 #
 # ## Papers
 #
@@ -1532,7 +1562,7 @@ print(f"{sizes[0]} numbers drawn, {sizes[1]} needed: {sizes[1] // sizes[0]} time
 # - J. Ho, T. Salimans, A. Gritsenko, W. Chan, M. Norouzi and D. Fleet, *Video Diffusion Models*, NeurIPS 2022, [arXiv 2204.03458](https://arxiv.org/abs/2204.03458): the factorised U-Net; ours shares an encoder and a decoder instead, which is cheaper and good for short clips only.
 # - Y. Lipman, R. Chen, H. Ben-Hamu, M. Nickel and M. Le, *Flow Matching for Generative Modeling*, ICLR 2023, [arXiv 2210.02747](https://arxiv.org/abs/2210.02747), and X. Liu, C. Gong and Q. Liu, *Flow Straight and Fast* (rectified flow), ICLR 2023, [arXiv 2209.03003](https://arxiv.org/abs/2209.03003): the straight line; their time runs from noise to clip, and we do not straighten the flow a second time.
 # - T. Karras, M. Aittala, T. Aila and S. Laine, *Elucidating the Design Space of Diffusion-Based Generative Models*, NeurIPS 2022, [arXiv 2206.00364](https://arxiv.org/abs/2206.00364): Heun; ours on the flow, with even steps.
-# - W. Peebles and S. Xie, *Scalable Diffusion Models with Transformers*, ICCV 2023, [arXiv 2212.09748](https://arxiv.org/abs/2212.09748): adaLN-Zero; ours with learned positions and patches that reach over frames.
+# - W. Peebles and S. Xie, *Scalable Diffusion Models with Transformers*, ICCV 2023, [arXiv 2212.09748](https://arxiv.org/abs/2212.09748): adaLN-Zero; ours with positions that begin as waves and go on learning, and patches that reach over frames.
 # - P. Esser et al., *Scaling Rectified Flow Transformers for High-Resolution Image Synthesis*, ICML 2024, [arXiv 2403.03206](https://arxiv.org/abs/2403.03206): noise steps where the choices are made; ours with a mean that fits our clips.
 # - T. Kynkäänniemi, M. Aittala, T. Karras, S. Laine, T. Aila and J. Lehtinen, *Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in Diffusion Models*, NeurIPS 2024, [arXiv 2404.07724](https://arxiv.org/abs/2404.07724): the interval; they leave out its upper end too.
 # - O. Ronneberger, P. Fischer and T. Brox, *U-Net: Convolutional Networks for Biomedical Image Segmentation*, MICCAI 2015, [arXiv 1505.04597](https://arxiv.org/abs/1505.04597).
