@@ -46,7 +46,7 @@ def clamped(denoise: Denoise, clips: Tensor, known: Tensor) -> Denoise:
         ValueError: as ``known_frames`` does; the denoiser that is returned, if it is asked for other clips.
 
     Paper:
-        Ho et al. 2022 (Video Diffusion Models), arXiv 2204.03458, section 3.1, "the replacement method": there the
+        Ho et al. 2022 (Video Diffusion Models), arXiv 2204.03458, "the replacement method": there the
         noisy frames are replaced, here the answer, which comes to the same, as the sampler puts the noise over it.
     """
     where, frames = _of_frames(clips, known), to_signed(clips)
