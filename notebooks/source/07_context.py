@@ -831,7 +831,7 @@ heatmap(
     row_label="context",
     column_label="test (both: IDENTITY and MOTION)",
     value_label="share of clips that pass",
-    description="MOTION is near one in most rows; IDENTITY is about a half for none and local, and highest for the two kinds that are told at the input",
+    description="MOTION is near one in most rows; IDENTITY is well below one for none and local, and one for every kind of context that reaches over the whole clip",
 )
 for name in long_verdicts:
     listed = ", ".join(f"{number:.2f}" for number in both(long_verdicts, name))
@@ -1013,11 +1013,11 @@ curve(
     },
     x_label="frame",
     y_label="share with the donor's look",
-    description="all curves begin at zero; input and input with twice the steps rise to one in a few frames, every level too, attention more slowly and with a wide band",
+    description="all curves begin at zero and rise in a few frames: input to nearly one, every level a little below it, the input with twice the steps lower and with a band, attention to about a half with a very wide band",
 )
 
 # %% [markdown]
-# What was told wins over what is seen, within a few frames; the networks that look, rather than being told, are of two minds for longer, and differ from training to training. Nobody asked for either: in training the two never disagreed, so nothing decided what to do when they do.
+# Mostly what was told wins over what is seen, within a few frames; the networks that look, rather than being told, are of two minds, and differ from training to training. Nobody asked for either: in training the two never disagreed, so nothing decided what to do when they do.
 #
 # ### A context that contains the answer
 #
