@@ -30,7 +30,8 @@ from course.recipes.context import (
     path_ahead,
     train_context,
 )
-from course.training.checkpoint import Resume
+from course.recipes.making import BITS
+from course.training.checkpoint import Resume, rounded
 
 BOARD = SpriteConfig(num_frames=32, occluder=True)
 
@@ -266,6 +267,7 @@ def test_a_checkpoint_is_made_once_goes_on_after_a_kill_and_is_loaded(small, tmp
         f"{name}, {of}" for name in ("identity", "motion", "valid") for of in ("occlusion", "64 frames")
     }
     model, _ = train_context(run)
+    model.load_state_dict(rounded(model.state_dict(), BITS))
     assert torch.equal(continue_scene(load_context(tmp_path, run), scene), continue_scene(model, scene))
     with pytest.raises(ValueError, match="another training, seed: wanted 2, got 1"):
         context_checkpoint(path, replace(run, seed=2), command="none")
