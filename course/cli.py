@@ -259,12 +259,12 @@ def _sample_image_to_video(options: argparse.Namespace) -> "Tensor":
 
 def _sample_cascade(options: argparse.Namespace) -> "Tensor":
     """Return a clip (T, 3, H, W) for the caption."""
-    caption = " ".join(options.caption.lower().split())
-    if not _is_caption(caption):
-        raise ValueError(f"CAPTION: {nearest_words(options.caption, captions_only=True)}")
     from course import budget
     from course.recipes import cascade, shipped
 
+    caption = " ".join(options.caption.lower().split())
+    if not _is_caption(caption):
+        raise ValueError(f"CAPTION: {nearest_words(options.caption, captions_only=True)}")
     num_steps = {stage: options.steps or default for stage, default in cascade.NUM_STEPS.items()}
     networks = {
         stage: watched(network, num_steps[stage], description=stage)

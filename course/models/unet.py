@@ -240,9 +240,9 @@ def inflated(image: UNet, num_frames: int) -> UNet:
         ValueError: for a network of another kind.
 
     Paper:
-        Blattmann et al. 2023 (Align your Latents), arXiv 2304.08818, section 3.1 (layers along time between those of a
-        network for pictures); Guo et al. 2023 (AnimateDiff), arXiv 2307.04725, section 4.2 (their start at zero). Both
-        leave the copied weights as they are and train the new ones alone; here all go on learning.
+        Blattmann et al. 2023 (Align your Latents), arXiv 2304.08818 (layers along time between those of a network for
+        pictures); Guo et al. 2023 (AnimateDiff), arXiv 2307.04725 (their start at zero). Both leave the copied weights
+        as they are and train the new ones alone; here all go on learning.
     """
     config = image.config
     if (config.num_frames, config.frames) != (1, "stacked"):

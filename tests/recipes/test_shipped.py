@@ -1,8 +1,12 @@
 """The checkpoints in data/checkpoints: each is whole, small, made by a known command, and as good as its card says."""
 
+from itertools import pairwise
+
 import pytest
+import torch
 
 from course.budget import SEEDS, generator
+from course.clips import resize
 from course.datasets.captions import HELD_OUT, caption
 from course.recipes.camera import WAYS, camera_metrics
 from course.recipes.cascade import draw_cascade, judge_stage
@@ -82,6 +86,14 @@ def test_the_cascade_obeys_captions_to_its_last_stage(seed):
         rates = judge_stage(stage, captions).rates()
         assert rates["valid"] >= 0.9
         assert rates["caption"] >= 0.8
+    others = captions[1:] + captions[:1]  # no two neighbours say the same
+    assert judge_stage(clips["space 64"], others).rates()["caption"] == 0
+    assert torch.equal(clips["time"][:, ::2], clips["base"])  # given frames are untouched
+    for below, stage in pairwise(("time", "space 32", "space 64")):  # shrunk again, a clip is the one below
+        side = clips[below].shape[-1]
+        far = (resize(clips[stage], side, side) - clips[below]).square().mean().sqrt()
+        shuffled = (resize(clips[stage].roll(1, 0), side, side) - clips[below]).square().mean().sqrt()
+        assert far < 0.06 < 0.1 < shuffled
 
 
 @pytest.mark.parametrize("name", PICTURE_DENOISERS)
