@@ -710,7 +710,7 @@ strip(
 )
 
 # %% [markdown]
-# Nobody taught the network what to do here: in training words and picture never contradict one another. Without guidance the first frame is copied, and the words take over on the way, so that a sprite changes its colour in the middle of a clip. With guidance the words reach into the first frame itself: the picture is no longer copied, but mixed. An answer outside of what was trained is no opinion. And mind what you would see of it with one score alone: the first frame's PSNR sees a part of it; the colour that the caption asks for is there in most frames; IDENTITY sees it all.
+# Nobody taught the network what to do here: in training words and picture never contradict one another. Without guidance the first frame is copied, and the words take over on the way, so that a sprite changes its colour in the middle of a clip. (How soon, differs much from training to training: the band is wide.) With guidance the words reach into the first frame itself: the picture is no longer copied, but mixed. An answer outside of what was trained is no opinion. And mind what you would see of it with one score alone: the first frame's PSNR sees a part of it; the colour that the caption asks for is there in most frames; IDENTITY sees it all.
 #
 # A word that the network does not know at all never gets that far. It stops the call with a sentence that says what is known:
 
@@ -1526,7 +1526,7 @@ show(
 )
 
 # %% [markdown]
-# For one second. To walk on, let the last frame be the next picture, and ask again: to the right, down, to the left, up, and once more round.
+# For one second, and as more of a blob than a duck: the colour and the motion are kept, the outline hardly. To walk on, let the last frame be the next picture, and ask again: to the right, down, to the left, up, and once more round.
 
 # %%
 frame, walk = from_art(ART, 2, 2), []
