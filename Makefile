@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 NBVAL := -p tests.nbval_strict --nbval --nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with=tests/nbval.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help course setup test test-code test-notebooks test-browser notebooks format constraints clean
+.PHONY: help course setup test test-code test-notebooks test-browser test-classroom notebooks format constraints clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -29,7 +29,7 @@ test: test-code test-notebooks ## every check: style, tests, and all notebooks a
 test-code: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -q -n 2 -m "not browser"
+	$(BIN)/python -m pytest -q -n 2 -m "not browser and not classroom"
 
 test-notebooks: setup
 	COURSE_BUDGET=smoke $(BIN)/python -m pytest -q -n 2 --dist loadfile $(NBVAL) notebooks
@@ -37,6 +37,10 @@ test-notebooks: setup
 test-browser: setup ## run chapter 01 in a real browser (Chromium and the playwright package)
 	$(INSTALL) --editable ".[test,browser]"
 	$(BIN)/python -m pytest -q -rs -m browser tests/test_browser.py
+
+test-classroom: setup ## hand in, grade and give feedback with nbgrader, from end to end
+	$(INSTALL) --editable ".[test,teach]"
+	$(BIN)/python -m pytest -q -rs -m classroom tests/classroom
 
 notebooks: setup ## execute the notebooks whose code changed, at the full budget, and store their outputs
 	$(BIN)/python -m course notebooks

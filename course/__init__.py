@@ -3,7 +3,7 @@
 Each module has one job, and imports run one way, from left to right (``tests/test_architecture.py`` walks them)::
 
     clips, budget -> video -> datasets -> layers -> models -> diffusion -> training -> generation -> evaluation
-        -> display -> progress -> exercises -> notebooks -> workbook -> recipes -> cli
+        -> display -> progress -> exercises -> notebooks -> workbook -> assignment -> recipes -> cli
 
 clips       the (B, T, C, H, W) convention: check, convert, resize, tile
 budget      smoke or full: how much work a run may do; seeds, threads, CPU time
@@ -17,9 +17,10 @@ generation  the rollout of a predictor; what a cascade's stages are shown; clips
 evaluation  frame metrics, sets of clips compared, trivial baselines, the judge, gradients by frame, claims
 display     clips, strips, figures and widgets in a notebook
 progress    which exercises a learner has passed
-exercises   checks and hints
+exercises   checks and hints, questions, points
 notebooks   executing, pairing and checking the chapters
 workbook    the learner's own copies of the chapters
+assignment  the chapters for nbgrader, with points
 recipes     what is trained in the chapters, from the parts; the checkpoints that are shipped
 doctor      what the machine has and lacks
 benchmark   how fast the datasets and the layers are, what predictors and denoisers learn in equal time

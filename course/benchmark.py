@@ -17,9 +17,11 @@ from course.datasets.digits import load_digits, moving_digits
 from course.datasets.photos import load_photo, photo_clips, photo_names
 from course.datasets.sprites import SpriteConfig, sample
 from course.display import progress
+from course.generation.tokens import sample_tokens
 from course.layers.attention import MultiHeadAttention, attention
 from course.layers.convolution import Conv2Plus1d, Conv3d, channels_between
 from course.layers.recurrent import GRUCell, LSTMCell, Recurrent, RNNCell
+from course.models.token_transformer import TokenTransformer, TokenTransformerConfig
 from course.recipes.image_to_video import compare_inflated
 from course.recipes.prediction import (
     HORIZON,
@@ -300,6 +302,73 @@ def inflation(*, cpu_minutes: Sequence[float], num_seeds: int, record: Path | No
     lines = [f"{'':<22}{'seed':>5}" + "".join(f"{name:>17}" for name in names)]
     for name, seed, numbers in found:
         lines.append(f"{name:<22}{seed:>5}" + "".join(f"{value:>17.3f}" for value in numbers.values()))
+    return "\n".join(lines)
+
+
+WIDE = TokenTransformerConfig(num_words=18, hidden_size=384, num_layers=4, num_heads=8)
+"""A Transformer over tokens that is wide enough for its arithmetic, and not Python's, to take most of the time."""
+
+
+@dataclass(frozen=True)
+class CacheRow:
+    """What drawing tokens took with and without a cache of keys and values, in seconds of CPU time: medians."""
+
+    batch_size: int
+    seconds_cached: float
+    seconds_uncached: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long it takes without."""
+        return self.seconds_uncached / self.seconds_cached
+
+
+def cache(
+    *,
+    config: TokenTransformerConfig = WIDE,
+    num_tokens: int = 256,
+    batch_sizes: Sequence[int] = (1, 8),
+    repetitions: int = 3,
+) -> list[CacheRow]:
+    """Draw tokens with a cache of keys and values and without one, in turns, on one thread.
+
+    What the tokens are does not change the time, so that the Transformer is not trained.
+
+    Args:
+        config: its form.
+        num_tokens: that are drawn behind a caption.
+        batch_sizes: clips at a time.
+        repetitions: turns of each, at least 1.
+
+    Raises:
+        ValueError: if the tokens are not the same with and without.
+    """
+    rows = []
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = TokenTransformer(config).eval()
+        for batch_size in batch_sizes:
+            words = torch.randint(1, config.num_words + 1, (batch_size, config.max_words), generator=generator(0))
+            drawn: dict[bool, list[Tensor]] = {True: [], False: []}
+            seconds: dict[bool, list[float]] = {True: [], False: []}
+            sample_tokens(model, words, 8, generator=generator(0))  # warms caches up
+            for seed in range(repetitions):
+                for cached in (True, False):
+                    with cpu_time() as watch:
+                        tokens = sample_tokens(model, words, num_tokens, generator=generator(seed), cached=cached)
+                    drawn[cached].append(tokens)
+                    seconds[cached].append(watch.cpu_seconds)
+            if not all(map(torch.equal, drawn[True], drawn[False])):
+                raise ValueError("tokens: wanted the same with a cache as without, got others")
+            rows.append(CacheRow(batch_size, median(seconds[True]), median(seconds[False])))
+    return rows
+
+
+def cache_table(rows: Sequence[CacheRow]) -> str:
+    """Write rows as text, with the names of the columns above."""
+    lines = [f"{'clips':>6}{'s with cache':>14}{'s without':>12}{'ratio':>8}"]
+    for row in rows:
+        lines.append(f"{row.batch_size:>6}{row.seconds_cached:>14.3f}{row.seconds_uncached:>12.3f}{row.ratio:>8.1f}")
     return "\n".join(lines)
 
 

@@ -68,6 +68,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--learner", default="", metavar="NAME", help="the name to put into the export")
     command.set_defaults(run=_progress)
 
+    command = commands.add_parser("assignment", help="for teachers: write chapters as nbgrader assignments")
+    command.add_argument("numbers", nargs="+", metavar="NN", help="chapters")
+    command.add_argument(
+        "--points",
+        nargs="+",
+        default=[],
+        metavar="P",
+        help="a number for each exercise, one for all of them, or NAME=NUMBER, such as velocity=6 (as in the chapter)",
+    )
+    command.add_argument("--folder", type=Path, help="nbgrader's course folder (teaching)")
+    command.set_defaults(run=_assignment)
+
     command = commands.add_parser("render", help="write clips of the sprite world to an .mp4 or .gif file")
     command.add_argument("path", type=Path)
     command.add_argument("captions", nargs="*", metavar="CAPTION", help="such as 'a red circle moves left' (random)")
@@ -102,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     whats = command.add_subparsers(required=True, metavar="WHAT", dest="what")
     whats.add_parser("datasets", help="how quickly the datasets render")
     whats.add_parser("layers", help="how quickly our layers run, beside PyTorch's")
+    whats.add_parser("cache", help="how much quicker tokens are drawn with a cache of keys and values")
     for name, about, example in (
         ("prediction", "what predictors of moving digits learn in equal CPU time", "SimVP medium"),
         ("text", "what denoisers that draw a clip for a caption learn in equal CPU time", "U-Net"),
@@ -117,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
             help=f"where the trainings are kept, to go on after an interruption (data/own/{name})",
         )
         what.add_argument("--record", type=Path, metavar="FILE", help="write a row for each training to a .csv file")
-        minutes = {"nargs": "+", "default": [6]} if name == "text" else {"default": 6}
+        minutes = {"default": 6} if name == "prediction" else {"nargs": "+", "default": [6]}
         what.add_argument("--cpu-minutes", type=float, metavar="M", help="of each training (6)", **minutes)
     what = whats.add_parser("inflation", help="what a network for clips gains from pictures, in equal CPU time")
     what.add_argument("--seeds", type=int, default=1, metavar="S", help="trainings of each (1)")
@@ -189,6 +202,15 @@ def _progress(options: argparse.Namespace) -> int:
     return 0
 
 
+def _assignment(options: argparse.Namespace) -> int:
+    from course import assignment
+
+    folder = options.folder or assignment.TEACHING
+    print("\n".join(assignment.write(options.numbers, points=options.points, folder=folder)))
+    print(f"Next, in {folder} and with the environment active: nbgrader generate_assignment NAME")
+    return 0
+
+
 def _render(options: argparse.Namespace) -> int:
     from course import budget
     from course.clips import grid
@@ -233,7 +255,7 @@ def _sample_image_to_video(options: argparse.Namespace) -> "Tensor":
     """Return a clip (T, 3, H, W) that begins with the picture."""
     from course import budget
     from course.datasets.captions import PHRASES
-    from course.display import read_picture
+    from course.datasets.photos import read_picture
     from course.recipes import camera, image_to_video, shipped
 
     generator = budget.generator(options.seed)
@@ -356,6 +378,12 @@ def _benchmark(options: argparse.Namespace) -> int:
         benchmark.datasets()
     elif options.what == "layers":
         print(benchmark.table(benchmark.layers()))
+    elif options.what == "cache":
+        for row in benchmark.cache():
+            print(
+                f"{row.batch_size} at a time: {row.seconds_cached:.2f} s of CPU time with a cache, "
+                f"{row.seconds_uncached:.2f} s without: {row.ratio:.1f} times as long"
+            )
     elif options.what == "inflation":
         print(benchmark.inflation(cpu_minutes=options.cpu_minutes, num_seeds=options.seeds, record=options.record))
     else:

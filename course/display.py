@@ -26,8 +26,9 @@ import torch
 from torch import Tensor
 
 from course import budget
-from course.clips import expect, resize, to_float, to_uint8
+from course.clips import expect, to_float, to_uint8
 from course.datasets.captions import COLOURS
+from course.datasets.photos import read_picture
 from course.datasets.sprites import PALETTE
 
 if TYPE_CHECKING:
@@ -231,35 +232,6 @@ class Canvas:
                 self.say("")
             except ValueError as error:
                 self.say(str(error))
-
-
-def read_picture(data: bytes, size: int, *, name: str = "picture") -> Tensor:
-    """Read the bytes of a picture file: its middle square, at a given size, on black where it is transparent.
-
-    Args:
-        data: of a file in any format that Pillow knows.
-        size: pixels of a side.
-        name: what to call the file in an error.
-
-    Returns:
-        (3, size, size), float32 in [0, 1], turned the way the camera was held.
-
-    Raises:
-        ValueError: if it is no picture, or is damaged.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGBA")
-    except Exception as error:  # a damaged file can fail anywhere in the decoder
-        reason = "no format that Pillow knows" if type(error).__name__ == "UnidentifiedImageError" else error
-        raise ValueError(f"{name}: not a readable picture: {reason}") from error
-    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture).convert("RGB")
-    pixels = to_float(torch.from_numpy(np.array(picture)).permute(2, 0, 1))  # (3, H, W)
-    H, W = pixels.shape[1:]
-    side = min(H, W)
-    top, left = (H - side) // 2, (W - side) // 2
-    return resize(pixels[:, top : top + side, left : left + side], size, size)
 
 
 def draw_and_animate(

@@ -60,6 +60,19 @@ Every colour, every shape and every motion stands in the training set with all o
 
 TRAINED: tuple[Combination, ...] = tuple(combination for combination in ALL if combination not in HELD_OUT)
 
+ALL_PAIRS: tuple[tuple[Combination, Combination], ...] = tuple(
+    (first, second) for first in ALL for second in ALL if first.colour != second.colour
+)
+"""What a caption of two sprites can say: the two differ in colour, which is how words and sprites find each other."""
+
+TRAINED_PAIRS: tuple[tuple[Combination, Combination], ...] = tuple(
+    pair for pair in ALL_PAIRS if set(pair) <= set(TRAINED)
+)
+HELD_OUT_PAIRS: tuple[tuple[Combination, Combination], ...] = tuple(
+    pair for pair in ALL_PAIRS if not set(pair) <= set(TRAINED)
+)
+"""Pairs in which at least one of the two is never trained on, alone or beside another."""
+
 
 def caption(*combinations: Combination) -> str:
     """Say in words what one sprite, or two, do."""
@@ -89,7 +102,9 @@ def parse(text: str) -> tuple[Combination, ...]:
 
 
 MAX_WORDS = len(caption(ALL[0]).split())
-"""Words of a caption of one sprite; one of two sprites has twice as many, and ``while``."""
+"""Words of a caption of one sprite."""
+PAIR_WORDS = 2 * MAX_WORDS + 1
+"""Words of a caption of two sprites: two clauses, and ``while``."""
 
 
 def indices(captions: Sequence[str], *, max_words: int = MAX_WORDS) -> Tensor:

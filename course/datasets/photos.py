@@ -1,9 +1,10 @@
-"""A camera that pans and zooms over real photographs, so that the true motion of a natural picture is known.
+"""Picture files, and a camera that pans and zooms over photographs, so that a natural picture's true motion is known.
 
 Two photographs come with scikit-learn, ``china`` and ``flower``; any picture file of the learner's can take their
 place.
 """
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course.clips import expect, to_float
+from course.clips import expect, resize, to_float
 
 BUNDLED: tuple[str, ...] = ("china", "flower")
 SUFFIXES: tuple[str, ...] = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -56,24 +57,56 @@ def load_photo(name: str | Path) -> Tensor:
         name: ``"china"``, ``"flower"``, or the path of a picture file.
 
     Returns:
-        (3, H, W), float32 in [0, 1], turned the way the camera was held.
+        (3, H, W), float32 in [0, 1], turned the way the camera was held, black where it is transparent.
 
     Raises:
         OSError: if the file cannot be opened.
         ValueError: with the path, if it is damaged or not a picture.
     """
-    if name in BUNDLED:
-        from sklearn.datasets import load_sample_image
+    if name not in BUNDLED:
+        return _decoded(Path(name).read_bytes(), name=str(name))
+    from sklearn.datasets import load_sample_image
 
-        pixels = load_sample_image(f"{name}.jpg")  # (H, W, 3), uint8
-    else:
-        from PIL import Image, ImageOps
+    return _as_photo(load_sample_image(f"{name}.jpg"))
 
-        with Path(name).open("rb") as file:
-            try:
-                pixels = np.array(ImageOps.exif_transpose(Image.open(file)).convert("RGB"))
-            except Exception as error:  # a damaged file can fail anywhere in the decoder
-                raise ValueError(f"{name}: not a readable picture: {error}") from error
+
+def read_picture(data: bytes, size: int, *, name: str = "picture") -> Tensor:
+    """Read the bytes of a picture file: its middle square, at a given size.
+
+    Args:
+        data: of a file in any format that Pillow knows.
+        size: pixels of a side.
+        name: what to call the file in an error.
+
+    Returns:
+        (3, size, size), float32 in [0, 1], turned the way the camera was held, black where it is transparent.
+
+    Raises:
+        ValueError: if it is no picture, or is damaged.
+    """
+    picture = _decoded(data, name=name)  # (3, H, W)
+    H, W = picture.shape[1:]
+    side = min(H, W)
+    top, left = (H - side) // 2, (W - side) // 2
+    return resize(picture[:, top : top + side, left : left + side], size, size)
+
+
+def _decoded(data: bytes, *, name: str) -> Tensor:
+    """Decode a picture file, (3, H, W); every way into the course for one goes through here."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGBA")
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{name}: not a readable picture: no format that Pillow knows") from error
+    except Exception as error:  # a damaged file can fail anywhere in the decoder
+        raise ValueError(f"{name}: not a readable picture: {error}") from error
+    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture).convert("RGB")
+    return _as_photo(np.array(picture))
+
+
+def _as_photo(pixels: np.ndarray) -> Tensor:
+    """Make (3, H, W), float32 in [0, 1], of pixels (H, W, 3), uint8."""
     return to_float(torch.from_numpy(pixels.copy())).permute(2, 0, 1).contiguous()
 
 

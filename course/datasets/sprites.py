@@ -6,12 +6,12 @@ world at 16, 32 or 64 pixels. Positions in the state are pixels, (row, column); 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
-from course.datasets.captions import ALL, COLOURS, MOTIONS, SHAPES, Combination, caption
+from course.datasets.captions import ALL, ALL_PAIRS, COLOURS, MOTIONS, SHAPES, Combination, caption
 
 SIZES: tuple[int, ...] = (16, 32, 64)
 RADIUS = 0.2
@@ -22,6 +22,9 @@ SPEEDS: tuple[float, float] = (0.04, 0.08)
 """Slowest and fastest motion, in frame sides per frame."""
 ORBIT = 0.22
 """Radius of the clockwise path."""
+APART = 0.42
+"""Least distance between the centres of two sprites that are to be judged, in frame sides: corners may touch."""
+_TRIES, _ROUNDS = 32, 200
 OCCLUDER = 0.5
 """With an occluder, a grey wall hides everything to the right of this column."""
 OCCLUDER_GREY = 0.5
@@ -192,6 +195,75 @@ def sample_state(
         position=path[:, :T].contiguous(),
         velocity=path[:, 1:] - path[:, :T],
     )
+
+
+def sample_pairs(
+    num_clips: int,
+    *,
+    generator: torch.Generator,
+    config: SpriteConfig | None = None,
+    pairs: Sequence[tuple[Combination, Combination]] = ALL_PAIRS,
+) -> SpriteClips:
+    """Draw and render clips of two sprites that keep apart, with captions of two clauses.
+
+    Unlike the second sprite of a ``SpriteConfig``, which may be hidden behind the first, both can be seen in every
+    frame, so that a clip can be judged exactly (``course.evaluation.judge.judge_pairs``).
+
+    Args:
+        num_clips: clips to make, at least 1.
+        generator: the only source of chance.
+        config: how to render; 8 frames of 16 x 16 by default.
+        pairs: what the two sprites may be, drawn uniformly: ``captions.TRAINED_PAIRS`` leaves the held-out ones out.
+
+    Returns:
+        The clips with captions and the states of both.
+    """
+    config = config or SpriteConfig()
+    if not isinstance(num_clips, int) or num_clips < 1:
+        raise ValueError(f"num_clips: wanted a whole number of at least 1, got {num_clips!r}")
+    if not pairs:
+        raise ValueError("pairs: wanted at least one, got none")
+    chosen = torch.randint(len(pairs), (num_clips,), generator=generator).tolist()
+    state, second = sample_pair_states([pairs[i] for i in chosen], generator=generator, config=config)
+    told = zip(state.combinations(), second.combinations(), strict=True)
+    return SpriteClips(render(second, state, config=config), [caption(*pair) for pair in told], state, second)
+
+
+def sample_pair_states(
+    pairs: Sequence[tuple[Combination, Combination]], *, generator: torch.Generator, config: SpriteConfig
+) -> tuple[SpriteState, SpriteState]:
+    """Draw where and how fast two sprites move, for each pair, so that they keep ``APART`` in every frame.
+
+    Two that were drawn too close are drawn again. That changes how often a start and a speed occur: slow ones meet
+    less.
+
+    Raises:
+        ValueError: if no such paths are found, as in clips that are long enough for both to be everywhere.
+    """
+    found: tuple[SpriteState, SpriteState] | None = None
+    open_pairs = torch.arange(len(pairs))
+    for _ in range(_ROUNDS):
+        tried = [pairs[i] for i in open_pairs.tolist() for _ in range(_TRIES)]
+        drawn = tuple(sample_state(some, generator=generator, config=config) for some in zip(*tried, strict=True))
+        near = (drawn[0].position - drawn[1].position).norm(dim=2).amin(dim=1)  # (open pairs * tries,), in pixels
+        fits = (near >= APART * config.size).view(-1, _TRIES)
+        index = _TRIES * torch.arange(len(fits)) + fits.long().argmax(dim=1)  # of the first that fits
+        found = found or tuple(_chosen(state, index) for state in drawn)
+        placed = fits.any(dim=1)
+        for kept, state in zip(found, drawn, strict=True):
+            for one in fields(SpriteState):
+                getattr(kept, one.name)[open_pairs[placed]] = getattr(state, one.name)[index[placed]]
+        open_pairs = open_pairs[~placed]
+        if not len(open_pairs):
+            return found
+    raise ValueError(
+        f"config: wanted clips in which two sprites can keep {APART:g} sides apart, found none for "
+        f"{caption(*pairs[open_pairs[0]])!r} in {config}"
+    )
+
+
+def _chosen(state: SpriteState, index: Tensor) -> SpriteState:
+    return SpriteState(**{one.name: getattr(state, one.name)[index] for one in fields(SpriteState)})
 
 
 def resized(state: SpriteState, factor: float) -> SpriteState:

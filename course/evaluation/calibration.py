@@ -5,7 +5,7 @@ may pass, of the kind that is hardest to tell from real. The bound on motion fol
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from course import budget
 from course.clips import expect
 from course.datasets import sprites
-from course.datasets.captions import parse
-from course.datasets.sprites import SpriteClips, SpriteConfig
-from course.evaluation.judge import MOTION_BOUND, VALID_BOUND, Verdict, judge
+from course.datasets.captions import ALL, COLOURS, Combination, parse
+from course.datasets.sprites import SpriteClips, SpriteConfig, SpriteState
+from course.evaluation.judge import MOTION_BOUND, VALID_BOUND, PairVerdict, Verdict, judge, judge_pairs
 
 ALLOWED = 0.01
 """Share of the spoilt clips that may pass the derived bound."""
@@ -176,6 +176,95 @@ def calibrate(num_clips: int = 2000, seed: int = 0) -> Calibration:
     return Calibration(rows, valid_bound, min(bounds))
 
 
+def calibrate_pairs(num_clips: int = 1000, seed: int = 0) -> list[Row]:
+    """Judge real and spoilt clips of two sprites; the bounds are those of one sprite.
+
+    What makes two clips out of one is tested here: that words go with their own sprite, and that nobody is missing or
+    too many.
+
+    Args:
+        num_clips: clips of each kind, at least 100.
+        seed: of the only source of chance.
+    """
+    if num_clips < 100:
+        raise ValueError(f"num_clips: wanted at least 100, got {num_clips}")
+    generator = budget.generator(seed)
+    real = sprites.sample_pairs(num_clips, generator=generator)
+    rows = [_row("real", judge_pairs(real.clips, real.captions))]
+    for name, config in {
+        "real, 32 x 32": SpriteConfig(size=32),
+        "real, 64 x 64": SpriteConfig(size=64),
+        "real, 16 frames, filmed twice as often": SpriteConfig(num_frames=16, frame_rate=2),
+    }.items():
+        some = sprites.sample_pairs(num_clips // 4, generator=generator, config=config)
+        rows.append(_row(name, judge_pairs(some.clips, some.captions, config=config)))
+
+    def drawn(*states: SpriteState) -> Tensor:
+        return sprites.render(*states[::-1], config=SpriteConfig())
+
+    first, second = real.state, real.second
+    both = (first, second)
+    shapes, motions = (getattr(first, name) != getattr(second, name) for name in ("shape", "motion"))
+    differ = {"shapes": shapes[:, 0], "motions": motions, "colours": shapes[:, 0] | motions}
+    third = _third_sprite(real, generator)
+    flickering = drawn(*both)
+    flickering[:, 4] = drawn(first)[:, 4]
+    stands = {name: _standing(state) for name, state in (("first", first), ("second", second))}
+    moves = [torch.tensor([c.motion != "still" for c in state.combinations()]) for state in both]
+    everyone, someone = torch.ones(num_clips, dtype=torch.bool), moves[0] | moves[1]
+    spoilt: dict[str, tuple[Tensor, Tensor]] = {
+        "colours exchanged": (drawn(*_exchanged(first, second, "colour")), differ["colours"]),
+        "shapes exchanged": (drawn(*_exchanged(first, second, "shape")), differ["shapes"]),
+        "motions exchanged": (
+            drawn(*_exchanged(first, second, "motion", "position", "velocity")),
+            differ["motions"],
+        ),
+        "the first alone": (drawn(first), everyone),
+        "the second alone": (drawn(second), everyone),
+        "a third, of another colour": (drawn(third, *both), everyone),
+        "a third, of the first's colour": (drawn(replace(third, colour=first.colour), *both), everyone),
+        "the first of a third colour": (drawn(replace(first, colour=third.colour), second), everyone),
+        "the second missing in one frame": (flickering, everyone),
+        "one frame robbed": (robbed(real.clips, generator), everyone),
+        "blurred by 1 pixel": (blurred(real.clips, 1.0), everyone),
+        "noise of 0.15": (noisy(real.clips, 0.15, generator), everyone),
+        "the first stands": (drawn(stands["first"], second), moves[0]),
+        "the second stands": (drawn(first, stands["second"]), moves[1]),
+        "frozen": (frozen(real.clips), someone),
+        "one frame doubled": (doubled(real.clips, generator), someone),
+        "two frames swapped": (swapped(real.clips, generator), someone),
+        "frames shuffled": (shuffled(real.clips, generator), someone),
+        "noise alone": (torch.rand(real.clips.shape, generator=generator), everyone),
+    }
+    for name, (clips, chosen) in spoilt.items():
+        asked = [text for text, counts in zip(real.captions, chosen.tolist(), strict=True) if counts]
+        rows.append(_row(name, judge_pairs(clips[chosen], asked)))
+    return rows
+
+
+def _exchanged(first: SpriteState, second: SpriteState, *parts: str) -> tuple[SpriteState, SpriteState]:
+    return (
+        replace(first, **{part: getattr(second, part) for part in parts}),
+        replace(second, **{part: getattr(first, part) for part in parts}),
+    )
+
+
+def _standing(state: SpriteState) -> SpriteState:
+    return replace(state, position=state.position[:, :1].expand_as(state.position).contiguous())
+
+
+def _third_sprite(pair: SpriteClips, generator: torch.Generator) -> SpriteState:
+    """Draw, for each clip, a sprite of a colour that is not there, at any place."""
+    shown = zip(pair.state.combinations(), pair.second.combinations(), strict=True)
+    chosen = []
+    for shape, two in zip(
+        torch.randint(len(ALL), (len(pair.clips),), generator=generator).tolist(), shown, strict=True
+    ):
+        free = [colour for colour in COLOURS if colour not in {one.colour for one in two}]
+        chosen.append(Combination(free[shape % len(free)], ALL[shape].shape, ALL[shape].motion))
+    return sprites.sample_state(chosen, generator=generator, config=SpriteConfig())
+
+
 def table(calibration: Calibration) -> str:
     """Lay the calibration out as text, a line for each kind of clip."""
     lines = [f"{'clips':42}{'VALID':>8}{'ASKED':>8}{'CAPTION':>9}{'residual: 1 %':>15}{'median':>8}{'99.5 %':>8}"]
@@ -189,7 +278,7 @@ def table(calibration: Calibration) -> str:
     return "\n".join(lines)
 
 
-def _row(name: str, verdict: Verdict) -> Row:
+def _row(name: str, verdict: Verdict | PairVerdict) -> Row:
     quantiles = verdict.residual.quantile(torch.tensor([0.01, 0.5, 0.995])).tolist()
     rates = verdict.rates()
     return Row(name, rates["valid"], rates["caption_motion"], rates["caption"], tuple(quantiles))

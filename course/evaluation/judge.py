@@ -106,13 +106,13 @@ def judge(clips: Tensor, captions: Sequence[str] | None = None, *, config: Sprit
     Raises:
         ValueError: for clips of another shape, or captions that are not one for each clip or not in the grammar.
     """
-    sizes = expect(clips, "B T 3 H W", name="clips", H=SIZES, W=SIZES)
-    if sizes["H"] != sizes["W"] or sizes["T"] < 3 or not sizes["B"]:
-        raise ValueError(f"clips: wanted at least 1, of at least 3 square frames, got {tuple(clips.shape)}")
-    if captions is not None and not (isinstance(captions, list | tuple) and len(captions) == sizes["B"]):
-        raise ValueError(f"captions: wanted one for each of {sizes['B']} clips, got {captions!r:.80}")
-    config = replace(config or SpriteConfig(), size=sizes["H"], num_frames=sizes["T"])
-    reading = read(clips, config=config)
+    config = _checked(clips, captions, config)
+    asked = [_sprites_of(text, 1)[0] for text in captions] if captions is not None else None
+    return _verdict(read(clips, config=config), asked, config)
+
+
+def _verdict(reading: Reading, asked: Sequence[Combination] | None, config: SpriteConfig) -> Verdict:
+    """Say of each clip what follows from what was read, and from what was asked for."""
     colour, shape = (_most_common(index, reading.visible) for index in (reading.colour, reading.shape))
     same = (reading.colour == colour[:, None]) & (reading.shape == shape[:, None])
     valid = (reading.residual <= VALID_BOUND).all(dim=1) & reading.visible.any(dim=1)
@@ -121,7 +121,6 @@ def judge(clips: Tensor, captions: Sequence[str] | None = None, *, config: Sprit
     obeyed = error <= MOTION_BOUND
     triples = torch.stack([colour, shape, motion], dim=1).tolist()
     found = [Combination(COLOURS[c], SHAPES[s], MOTIONS[m]) for c, s, m in triples]
-    asked = [_one_sprite(text) for text in captions] if captions is not None else None
     right_colour = right_shape = right_motion = right = None
     may_stand = torch.zeros_like(obeyed)
     if asked is not None:
@@ -146,11 +145,131 @@ def judge(clips: Tensor, captions: Sequence[str] | None = None, *, config: Sprit
     )
 
 
-def _one_sprite(text: str) -> Combination:
+@dataclass(frozen=True)
+class PairVerdict:
+    """What the judge says of each of B clips of two sprites.
+
+    Attributes:
+        first: of the sprite that the first clause speaks of.
+        second: of the other.
+    """
+
+    first: Verdict
+    second: Verdict
+
+    @property
+    def valid(self) -> Tensor:
+        """(B,): every frame shows these two sprites and nothing else: VALID."""
+        return self.first.valid & self.second.valid
+
+    @property
+    def identity(self) -> Tensor:
+        """(B,): both keep shape and colour: IDENTITY."""
+        return self.first.identity & self.second.identity
+
+    @property
+    def motion(self) -> Tensor:
+        """(B,): both follow a law of motion, and stand still only if their clause says so: MOTION."""
+        return self.first.motion & self.second.motion
+
+    @property
+    def caption(self) -> Tensor:
+        """(B,): both do what their clause says: CAPTION."""
+        return self.first.caption & self.second.caption
+
+    @property
+    def residual(self) -> Tensor:
+        """(B,): the worse sprite's, in its worst frame."""
+        return torch.maximum(self.first.residual, self.second.residual)
+
+    def rates(self) -> dict[str, float]:
+        """Return the share of clips in which *both* sprites pass each test, by the names of ``Verdict.rates``."""
+        names = self.first.rates()
+        both = {name: getattr(self.first, name) & getattr(self.second, name) for name in names}
+        return {name: passed.float().mean().item() for name, passed in both.items()}
+
+
+@torch.no_grad()
+def judge_pairs(clips: Tensor, captions: Sequence[str], *, config: SpriteConfig | None = None) -> PairVerdict:
+    """Judge clips of two sprites of different colours that keep apart.
+
+    The two colours that most of a clip is made of are taken to be the sprites'. What a clip shows is then divided in
+    two by colour (``separated``), and each part is judged as a clip of one sprite. Clause and sprite find each other
+    by colour; if only one of the colours is right, the other clause is left with the other sprite.
+
+    Args:
+        clips: (B, T, 3, size, size), as of ``judge``.
+        captions: what each clip was asked to show, in two clauses.
+        config: as of ``judge``, without an occluder.
+
+    Returns:
+        The verdict on each clip.
+
+    Raises:
+        ValueError: for clips of another shape, captions that are not one for each clip or not of two sprites of
+            different colours, or a world with an occluder.
+    """
+    config = _checked(clips, captions, config)
+    if config.occluder:
+        raise ValueError("config: wanted a world without an occluder, got one with")
+    asked = [_sprites_of(text, 2) for text in captions]
+    found = _two_colours(clips)  # (B, 2)
+    wanted = torch.tensor([[COLOURS.index(one.colour) for one in pair] for pair in asked])
+    crossed = (found.flip(1) == wanted).any(dim=1, keepdim=True)
+    found = torch.where(crossed, found.flip(1), found)
+    clauses = zip(*asked, strict=True)
+    return PairVerdict(
+        *(
+            _verdict(read(part, config=config), clause, config)
+            for part, clause in zip(separated(clips, found), clauses, strict=True)
+        )
+    )
+
+
+def separated(clips: Tensor, colours: Tensor) -> tuple[Tensor, Tensor]:
+    """Divide clips of two colours in two: each part is the clip without what is of the other colour.
+
+    Of each pixel it is found by least squares how much of either colour is in it. What neither colour explains stays
+    in both parts, so that it is held against both.
+
+    Args:
+        clips: (B, T, 3, H, W).
+        colours: (B, 2), two different indices into ``COLOURS`` for each clip.
+
+    Returns:
+        The part of each of the two colours: (B, T, 3, H, W) each, values in no bounds.
+    """
+    two = PALETTE[colours]  # (B, 2, 3)
+    share = torch.einsum("bck,btchw->bkthw", torch.linalg.pinv(two), clips)  # (B, 2, T, H, W)
+    painted = two[:, :, None, :, None, None] * share[:, :, :, None]  # (B, 2, T, 3, H, W)
+    return clips - painted[:, 1], clips - painted[:, 0]
+
+
+def _two_colours(clips: Tensor) -> Tensor:
+    """Return the two colours that most of each clip is of, (B, 2): a pixel is of the one that it points along most."""
+    along = torch.einsum("btchw,kc->btkhw", clips, F.normalize(PALETTE, dim=1))
+    strength, nearest = along.max(dim=2)  # (B, T, H, W)
+    total = F.one_hot(nearest, len(COLOURS)).mul(strength.square()[..., None]).sum(dim=(1, 2, 3))  # (B, colours)
+    return total.topk(2, dim=1).indices
+
+
+def _checked(clips: Tensor, captions: Sequence[str] | None, config: SpriteConfig | None) -> SpriteConfig:
+    """Raise unless these can be judged; return the config with the clips' own size and length."""
+    sizes = expect(clips, "B T 3 H W", name="clips", H=SIZES, W=SIZES)
+    if sizes["H"] != sizes["W"] or sizes["T"] < 3 or not sizes["B"]:
+        raise ValueError(f"clips: wanted at least 1, of at least 3 square frames, got {tuple(clips.shape)}")
+    if captions is not None and not (isinstance(captions, list | tuple) and len(captions) == sizes["B"]):
+        raise ValueError(f"captions: wanted one for each of {sizes['B']} clips, got {captions!r:.80}")
+    return replace(config or SpriteConfig(), size=sizes["H"], num_frames=sizes["T"])
+
+
+def _sprites_of(text: str, num_sprites: int) -> tuple[Combination, ...]:
     told = parse(text)
-    if len(told) != 1:
-        raise ValueError(f"captions: wanted one sprite each, got {text!r}")
-    return told[0]
+    if len(told) != num_sprites:
+        raise ValueError(f"captions: wanted {('one sprite', 'two sprites')[num_sprites - 1]} each, got {text!r}")
+    if len({one.colour for one in told}) != num_sprites:
+        raise ValueError(f"captions: wanted two sprites of different colours, got {text!r}")
+    return told
 
 
 def coverage(verdict: Verdict, combinations: Iterable[Combination]) -> float:

@@ -1,13 +1,16 @@
 """The exercises of chapter 10: neighbours, noise on what is given, more frames, true to the clip below, a line."""
 
 from collections.abc import Callable
+from numbers import Real
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from course import budget
-from course.exercises.checking import Exercise, close, holds, same
+from course.clips import resize
+from course.exercises.checking import Exercise, holds, same
 from course.generation.cascade import neighbours
 
 
@@ -17,48 +20,65 @@ def _pair(before: Tensor, after: Tensor) -> Tensor:
 
 def _neighbours(answer: object) -> None:
     chance = budget.generator(0)
-    for B, T, C, H, W in ((3, 3, 3, 3, 3), (2, 4, 3, 5, 6), (1, 1, 1, 2, 2)):
-        clips = torch.rand(B, T, C, H, W, generator=chance)
-        after = torch.cat([clips[:, 1:], clips[:, -1:]], dim=1)
-        earlier = torch.cat([clips[:, :1], clips[:, :-1]], dim=1)
-        wanted = _pair(clips, after)
-        nothing = torch.cat([clips[:, 1:], torch.zeros_like(clips[:, :1])], dim=1)
-        usual = {
-            "the frame after is taken from before: frame t stands beside frame t - 1, and is to stand beside "
-            "t + 1": _pair(clips, earlier),
-            "the two are the frames around frame t, t - 1 and t + 1: the gap lies between t and t + 1": _pair(
-                earlier, after
-            ),
-            "before and after are exchanged: the earlier frame comes first": _pair(after, clips),
-            "the frame before is taken from one too early: these are frames t - 1 and t": _pair(earlier, clips),
-            "behind the last frame stands the first one: a clip is no circle, and the last frame is to stand twice": (
-                _pair(clips, clips.roll(-1, dims=1))
-            ),
-            "behind the last frame stands black: it is to stand twice": _pair(clips, nothing),
-            "every frame stands beside itself: one of the two is to be a frame later": _pair(clips, clips),
-            "their channels take turns: all channels of the frame come first, then all of the next one": torch.stack(
-                [clips, after], dim=3
-            ).flatten(2, 3),
-            "the next clip of the batch stands in place of the next frame: frames are dimension 1": _pair(
-                clips, torch.cat([clips[1:], clips[-1:]])
-            ),
-            "the last gap is missing: behind the last frame it stands twice, so there is one gap for each frame": (
-                wanted[:, :-1]
-            ),
-            "they stand one behind the other in time: put them behind one another on the channels, dimension 2": (
-                torch.cat([clips, after], dim=1)
-            ),
-            "they stand in a new dimension: put them behind one another on the channels": torch.stack(
-                [clips, after], dim=2
-            ),
-        }
+    for form in ((3, 3, 3, 3, 3), (2, 4, 3, 5, 6), (1, 1, 1, 2, 2)):
+        clips = torch.rand(form, generator=chance)
+        wanted = _pair(clips, _later(clips))
+        usual = _wrong_neighbours(clips) if form[1] > 1 else {}
         same(
             answer(clips),
             wanted,
-            what=f"for {T} frames the result",
-            usual={words: value for words, value in usual.items() if T > 1 and not _alike(value, wanted)},
+            what=f"for {form[1]} frames the result",
+            usual={words: value for words, value in usual.items() if not _alike(value, wanted)},
             look="the clips, and the clips one frame later with the last frame once more; then dimension 2",
         )
+
+
+def _later(clips: Tensor) -> Tensor:
+    return torch.cat([clips[:, 1:], clips[:, -1:]], dim=1)
+
+
+def _wrong_neighbours(clips: Tensor) -> dict[str, Tensor]:
+    """Return what the usual mistakes make of two frames or more."""
+    after = _later(clips)
+    earlier = torch.cat([clips[:, :1], clips[:, :-1]], dim=1)
+    black = torch.cat([clips[:, 1:], torch.zeros_like(clips[:, :1])], dim=1)
+    beyond = torch.cat([clips[:, 1:], 2 * clips[:, -1:] - clips[:, -2:-1]], dim=1)
+    return {
+        "the frame after is taken from before: frame t stands beside frame t - 1, and is to stand beside t + 1": _pair(
+            clips, earlier
+        ),
+        "the two are the frames around frame t, t - 1 and t + 1: the gap lies between t and t + 1": _pair(
+            earlier, after
+        ),
+        "before and after are exchanged: the earlier frame comes first": _pair(after, clips),
+        "the frame before is taken from one too early: these are frames t - 1 and t": _pair(earlier, clips),
+        "the frame after is taken from two frames later: it is frame t + 1": _pair(clips, _later(after)),
+        "behind the last frame stands the first one: a clip is no circle, and the last frame is to stand twice": (
+            _pair(clips, clips.roll(-1, dims=1))
+        ),
+        "behind the last frame stands black: it is to stand twice": _pair(clips, black),
+        "behind the last frame the motion goes on: that is for the network to draw, and what it sees there is the "
+        "last frame twice": _pair(clips, beyond),
+        "every frame stands beside itself: one of the two is to be a frame later": _pair(clips, clips),
+        "in place of the frame after stands what it differs by: give it as it is": _pair(clips, after - clips),
+        "their channels take turns: all channels of the frame come first, then all of the next one": torch.stack(
+            [clips, after], dim=3
+        ).flatten(2, 3),
+        "frames and channels are mixed up, for reshape keeps the order of the numbers: use torch.cat, along the "
+        "channels": torch.stack([clips, after], dim=1).reshape(_pair(clips, after).shape),
+        "the next clip of the batch stands in place of the next frame: frames are dimension 1": _pair(
+            clips, torch.cat([clips[1:], clips[-1:]])
+        ),
+        "the last gap is missing: behind the last frame it stands twice, so there is one gap for each frame": _pair(
+            clips, after
+        )[:, :-1],
+        "they stand one behind the other in time: put them behind one another on the channels, dimension 2": (
+            torch.cat([clips, after], dim=1)
+        ),
+        "they stand in a new dimension: put them behind one another on the channels": torch.stack(
+            [clips, after], dim=2
+        ),
+    }
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
@@ -67,6 +87,8 @@ def _alike(one: Tensor, other: Tensor) -> bool:
 
 _SHARED = (
     ((2, 3, 4), "one number lies over a whole frame: every pixel has its own noise"),
+    ((3,), "all rows have the same noise: every pixel has its own"),
+    ((4,), "all columns have the same noise: every pixel has its own"),
     ((2,), "the channels share their noise: every pixel has its own in each channel"),
     ((1,), "all frames of a clip have the same noise: the difference of two frames would be free of it"),
     ((0,), "all clips have the same noise: draw for every clip"),
@@ -110,6 +132,15 @@ def _noise(answer: object) -> None:
             "a root was taken, as other schedules do: on the flow the factors are 1 - level and level": (
                 (seen - (1 - share.square()).sqrt() * signed) / share
             ),
+            "roots were taken, as other schedules do: on the flow the factors are 1 - level and level": (
+                (seen - (1 - share).sqrt() * signed) / share.sqrt()
+            ),
+            "black and white are exchanged: clips in [-1, 1] are 2 * clips - 1": (seen + (1 - share) * signed) / share,
+            "the clips are covered with values in [-0.5, 0.5]: they are to lie in [-1, 1], so 2 * clips - 1": (
+                (seen - (1 - share) * signed / 2) / share
+            ),
+            "the noise was made twice as large with the clips: move the clips to [-1, 1] first, then put the noise "
+            "over them": (seen + 1 - 2 * (1 - share) * clips) / (2 * share),
             "the result is moved back to [0, 1]: leave it as it is, about -1 to 1": (
                 ((2 * seen - 1) - (1 - share) * signed) / share
             ),
@@ -118,13 +149,29 @@ def _noise(answer: object) -> None:
             seen, clips.expand_as(seen), atol=1e-5
         ):
             holds(False, "no noise lies over the clips: at level l they are (1 - l) * clip + l * noise.")
+        ends = (seen == seen.amin()) | (seen == seen.amax())
+        holds(
+            ends.float().mean() < 1e-3 or ends.all(),
+            f"the result was cut to [{seen.min().item():g}, {seen.max().item():g}]: leave it as it is, noise has no "
+            "bounds.",
+        )
         for words, grain in grains.items():
-            if not _normal(grain, signed):
+            if not _noise_like(grain, signed):
                 continue
             for dimensions, shared in _SHARED:
                 flat = grain[:4].mean(dim=[d + 1 for d in dimensions], keepdim=True)
                 holds(not torch.allclose(grain[:4], flat.expand_as(grain[:4]), atol=1e-3), f"{shared}.")
             holds(not words, f"{words}.")
+            holds(
+                _drawn_apart(grain),
+                "some pixels have the same noise as others: every pixel of every frame and clip has its own.",
+            )
+            fourth = grain.pow(4).mean().item()  # of normal noise 3, of evenly spread noise 1.8
+            holds(
+                abs(fourth - 3) < 0.3,
+                f"the noise has deviation 1, but its fourth power is {fourth:.1f} on average, wanted 3: normal noise, "
+                "torch.randn.",
+            )
             break
         else:
             _unexplained(seen, levels, signed)
@@ -151,6 +198,8 @@ def _two(result: object, clips: Tensor) -> tuple[Tensor, Tensor]:
         f"the levels have shape {tuple(levels.shape)}, wanted ({B}, 1): one row for each clip"
         f"{', so one level for the whole batch will not do' if levels.numel() == 1 else ''}.",
     )
+    for name, one in (("clips under noise", seen), ("levels", levels)):
+        holds(one.dtype == torch.float32, f"the {name} are of type {one.dtype}, wanted torch.float32.")
     return seen, levels
 
 
@@ -179,19 +228,41 @@ def _levels(levels: Tensor, most: float) -> None:
         abs(mean - most / 2) < 0.06 * most,
         f"the levels are {mean:.2f} on average, wanted {most / 2:g}: evenly between 0 and max_level.",
     )
+    for levels_of, most_apart, words in (
+        (
+            levels.flatten()[:, None],
+            0.07,
+            "some levels come more often than others: evenly between 0 and max_level is torch.rand, times max_level.",
+        ),
+        (
+            levels,
+            0.12,
+            "each clip has levels of its own size, such as the first of the batch the smallest: every clip is to get "
+            "any level from 0 to max_level, so leave them in the order in which they were drawn.",
+        ),
+    ):
+        even = torch.linspace(0, most, len(levels_of))[:, None]  # levels that are spread evenly, the smallest first
+        holds((levels_of.sort(dim=0).values - even).abs().max() < most_apart * most, words)
 
 
-def _normal(grain: Tensor, signed: Tensor) -> bool:
-    """Tell whether what lies over the clips is normal noise that knows nothing of them."""
+def _noise_like(grain: Tensor, signed: Tensor) -> bool:
+    """Tell whether what lies over the clips has mean 0 and deviation 1 and knows nothing of them."""
     values = grain.flatten(2)  # (400, B, numbers)
     with_clip = (grain * signed).flatten(2).mean(dim=2).mean(dim=0)  # (B,)
     return bool(
         values.isfinite().all()
         and abs(values.mean().item()) < 0.02
-        and (values.std(dim=2).mean(dim=0) - 1).abs().max() < 0.15
+        and (values.square().mean(dim=(0, 2)) - 1).abs().max() < 0.1
         and with_clip.abs().max() < 0.02
         and values.square().mean(dim=2).std() < 0.9
     )
+
+
+def _drawn_apart(grain: Tensor) -> bool:
+    """Tell whether no two pixels of what lies over the clips rise and fall together."""
+    values = grain.flatten(1)  # (400, numbers)
+    together = (values.mT @ values / len(values)).fill_diagonal_(0)
+    return bool(together.abs().max() < 0.5)
 
 
 def _unexplained(seen: Tensor, levels: Tensor, signed: Tensor) -> None:
@@ -202,7 +273,7 @@ def _unexplained(seen: Tensor, levels: Tensor, signed: Tensor) -> None:
     if B == T:
         columns = levels.view(len(levels), 1, T, 1, 1, 1)
         holds(
-            not _normal((seen - (1 - columns) * signed) / columns, signed),
+            not _noise_like((seen - (1 - columns) * signed) / columns, signed),
             "frame t of every clip got the level of clip t: B and T are the same number here, so the shape cannot "
             "tell; give the levels four dimensions behind the first.",
         )
@@ -256,6 +327,10 @@ def _round(clips: Tensor, how: str = "") -> Tensor:
         return doubled
     if how == "exchanged":
         between = _Filler.fill(torch.cat(neighbours(clips).chunk(2, dim=2)[::-1], dim=2))
+    if how == "circle":
+        between = _Filler.fill(torch.cat([clips, clips.roll(-1, dims=1)], dim=2))
+    if how == "cut":
+        between = between.clamp(0, 1)
     if how == "earlier":
         between = _Filler.fill(torch.cat([torch.cat([clips[:, :1], clips[:, :-1]], dim=1), clips], dim=2))
     return torch.stack([clips, between], dim=2).flatten(1, 2)
@@ -290,6 +365,10 @@ def _double(answer: object) -> None:
             "draw was shown the frame before the gap and the one before that: use neighbours": _round(
                 _round(clips, "earlier"), "earlier"
             ),
+            "draw was shown the first frame behind the last: a clip is no circle, use neighbours": _round(
+                _round(clips, "circle"), "circle"
+            ),
+            "what draw gave was cut to [0, 1]: put it in as it is": _round(_round(clips, "cut"), "cut"),
             "the first new frames were put in three times: the second round is to draw in the finer gaps": (
                 torch.stack([clips, between, between, between], dim=2).flatten(1, 2)
             ),
@@ -348,6 +427,20 @@ def _true(answer: object) -> None:
             "one pixel of each block bears all of it: move all four by the same amount": once,
             "pixels were multiplied: add the same amount to each of the four": drawn * _blocks(below / mean),
             "the result was cut to [0, 1]: then the means of some blocks are not exact": wanted.clamp(0, 1),
+            "the result was cut at 0: then the means of some blocks are not exact": wanted.clamp(min=0),
+            "the result was cut at 1: then the means of some blocks are not exact": wanted.clamp(max=1),
+            "the whole clip was repeated, and not each pixel: repeat_interleave, not repeat": drawn
+            + (below - mean).repeat(1, 1, 1, 2, 2),
+            "resize made the means, and it looks beyond the block: take the mean of its four pixels, F.avg_pool2d": (
+                drawn + _blocks(below - resize(drawn, H, W))
+            ),
+            "resize spread what is missing, by straight lines and cut to [0, 1]: then the means of blocks are not "
+            "exact": drawn + resize(below - mean, 2 * H, 2 * W),
+            "the largest pixel of each block was taken: take the mean of all four": drawn
+            + _blocks(below - F.max_pool2d(drawn.flatten(0, 1), 2).unflatten(0, (B, T))),
+            "the four pixels of a block were added: take their mean": drawn + _blocks(below - 4 * mean),
+            "the mean of the whole frame was put right, and not of each block": drawn
+            + (below - mean).mean(dim=(-2, -1), keepdim=True),
             "nothing has changed": drawn,
             "half of the difference was put right": drawn + _blocks(below - mean) / 2,
         }
@@ -383,13 +476,18 @@ class _Line:
 
     @staticmethod
     def draw(k: int, below: Tensor | None, words: object) -> Tensor:
-        said = 0.01 * len(words[0]) if isinstance(words, list | tuple) and words and words[0] else 0.0
         start = torch.full((2, 2), 0.4) if below is None else below
-        return (0.8 - 0.1 * k) * start.sqrt() + 0.15 * k + said
+        return (0.8 - 0.1 * k) * start.sqrt() + (0.0, 0.3, 0.1, 0.2)[k] + 0.01 * _Line.said(words)
 
     @staticmethod
     def score(clips: Tensor, words: object) -> float:
-        return float(clips.mean()) + 0.003 * len(words[0])
+        return float(clips.mean()) + 0.003 * _Line.said(words)
+
+    @staticmethod
+    def said(words: object) -> int:
+        """Return a number that every caption changes, and their order too."""
+        captions = words if isinstance(words, list | tuple) else [words]
+        return sum(i * len(text) for i, text in enumerate(captions, start=1) if isinstance(text, str))
 
 
 def _line(answer: object) -> None:
@@ -406,18 +504,22 @@ def _line(answer: object) -> None:
             drawn.append(line.draw(k, drawn[-1], words))
         score = line.score
         alone = [drawn[0]] + [line.draw(k, real[k - 1], words) for k in range(1, number)]
-        mute = [drawn[0]]
+        mute, first_words = [drawn[0]], [drawn[0]]
         for k in range(1, number):
             mute.append(line.draw(k, mute[-1], [""]))
+            first_words.append(line.draw(k, first_words[-1], words[:1]))
         base_to_all = [drawn[0]] + [line.draw(k, drawn[0], words) for k in range(1, number)]
         own = [drawn[0]] + [line.draw(k, real[k], words) for k in range(1, number)]
         from_alone = [drawn[0], line.draw(1, drawn[0], words)]
         for k in range(2, number):
             from_alone.append(line.draw(k, alone[k - 1], words))
         got = answer(stages, real, words, score)
+        many = f" of {len(got)}" if isinstance(got, tuple | list) else ""
         holds(
-            isinstance(got, tuple | list) and len(got) == 2 and all(isinstance(one, tuple | list) for one in got),
-            f"the result is a {type(got).__name__}, wanted two lists of numbers: by itself, and in the line.",
+            isinstance(got, tuple | list)
+            and len(got) == 2
+            and all(isinstance(one, tuple | list) or (isinstance(one, Tensor) and one.ndim == 1) for one in got),
+            f"the result is a {type(got).__name__}{many}, wanted two lists of numbers: by itself, and in the line.",
         )
         holds(
             [len(one) for one in got] == [number, number],
@@ -442,6 +544,14 @@ def _line(answer: object) -> None:
                     "by itself: each stage was given the real clip of its own kind, which is the answer: give it "
                     "the one of the stage below": scores(own),
                     "by itself: the real clips were scored, and no stage's work": scores([drawn[0], *real[1:]]),
+                    "by itself: every stage was given the same real clip: stage k is to be given real[k - 1]": scores(
+                        [drawn[0]] + [line.draw(k, real[0], words) for k in range(1, number)]
+                    ),
+                    "by itself: the words were told to the base alone: tell them to every stage": scores(
+                        [drawn[0]] + [line.draw(k, real[k - 1], [""]) for k in range(1, number)]
+                    ),
+                    "by itself: a real clip was scored as the base's: the base is given nothing, so its drawn clip is "
+                    "scored": scores([real[0], *alone[1:]]),
                 },
             ),
             (
@@ -456,6 +566,12 @@ def _line(answer: object) -> None:
                     "in the line: each stage was given what the stage below has drawn of a real clip: the line "
                     "starts with the base's clip, and goes on with its own": scores(from_alone),
                     "in the line: the words were told to the base alone: tell them to every stage": scores(mute),
+                    "in the line: the first caption alone was told to the stages: words has one for each clip": scores(
+                        first_words
+                    ),
+                    "in the line: the first caption alone was told to score: words has one for each clip": torch.cat(
+                        [scores(drawn[:1]), scores(drawn[1:], words[:1])]
+                    ),
                     "in the line: the real clips were scored, and no stage's work": scores([drawn[0], *real[1:]]),
                 },
             ),
@@ -477,7 +593,13 @@ def _line(answer: object) -> None:
 
 
 def _number(value: object) -> float:
-    close(value, value if isinstance(value, int | float) else float("nan"), what="a score")
+    """Return a score as a number, whether it is Python's, NumPy's or a tensor's."""
+    if isinstance(value, Tensor | np.generic) and value.ndim == 0:
+        value = value.item()
+    holds(
+        isinstance(value, Real) and not isinstance(value, bool),
+        f"a score is a {type(value).__name__}, wanted a number: what score returns.",
+    )
     return float(value)
 
 

@@ -1,5 +1,7 @@
 """Ways to tell a network that looks at all frames at once which came first: a table to add, or a rotation."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
@@ -61,18 +63,28 @@ def rotate(x: Tensor, *, start: int = 0) -> Tensor:
         Su et al. 2021, arXiv 2104.09864, eq. 34. A pair is one number of the first half and its fellow in the second,
         where the paper pairs neighbours: the same but for the order of the D numbers.
     """
-    angles = _angles(start + x.shape[-2], x.shape[-1])[start:].to(x)  # (N, D / 2)
-    cos, sin = angles.cos(), angles.sin()
-    first, second = x.chunk(2, dim=-1)  # (..., N, D / 2) each
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+    cos, sin = (table.to(x) for table in _turns(x.shape[-2], x.shape[-1], start))  # (N, D) each
+    return x * cos + x.roll(x.shape[-1] // 2, dims=-1) * sin
 
 
-def _angles(num_positions: int, size: int) -> Tensor:
-    """Return the angle of each of size / 2 waves at each place, (num_positions, size / 2)."""
+@lru_cache(maxsize=8)
+def _turns(num_positions: int, size: int, start: int) -> tuple[Tensor, Tensor]:
+    """Return what each number is multiplied by, and what its fellow is, (num_positions, size) each.
+
+    All layers of a network ask for the same ones.
+    """
+    with torch.inference_mode(False):
+        angles = _angles(num_positions, size, start)  # (N, D / 2)
+        cos, sin = angles.cos(), angles.sin()
+        return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
+
+
+def _angles(num_positions: int, size: int, start: int = 0) -> Tensor:
+    """Return the angle of each of size / 2 waves at each place from ``start`` on, (num_positions, size / 2)."""
     if size % 2:
         raise ValueError(f"size: wanted an even number, since each wave takes a sine and a cosine, got {size}")
     frequency = LONGEST_WAVE ** (-torch.arange(0, size, 2) / size)
-    return torch.outer(torch.arange(num_positions), frequency)
+    return torch.outer(torch.arange(start, start + num_positions), frequency)
 
 
 def waves(values: Tensor, size: int, *, fastest: float = 1000.0) -> Tensor:

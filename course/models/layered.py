@@ -279,6 +279,7 @@ class PathBank(nn.Module):
         weight, fine_weight = weight.split([scores.shape[2], fine.shape[2]], dim=2)
         fine_weight = fine_weight[..., None].expand(index.shape).flatten(2)
         moves = (weight @ self.leads_to).scatter_add(2, index.flatten(2), fine_weight)  # (2, N, T * 73)
+        moves = moves.clamp(max=1)  # a sum of many shares may end a rounding above
         return moves.unflatten(2, (-1, seen.shape[-1])).unflatten(1, batch)
 
 

@@ -210,6 +210,7 @@ def fill(
     captions: Sequence[str] | str | None = None,
     *,
     strength: Tensor | float | None = None,
+    guidance: float = 1.0,
     generator: torch.Generator,
     **options: object,
 ) -> Tensor:
@@ -222,8 +223,10 @@ def fill(
         captions: one for each clip or one for all: see ``told_words``.
         strength: (B,) or one number for all: 0 stands still, 0.5 is the slowest and 1 the fastest motion of the
             sprite world; what lies between 0 and 0.5 was never trained. None leaves it open.
+        guidance: scale, of the words. At 1, unguided, the network is asked once a step, and nothing is lost where
+            words and picture agree; where they do not, guidance takes the side of the words.
         generator: the only source of chance.
-        **options: as of ``denoising.generate``, such as ``num_steps`` and ``guidance``.
+        **options: as of ``denoising.generate``, such as ``num_steps``.
 
     Returns:
         (B, 8, 3, 16, 16), values in [0, 1].
@@ -233,7 +236,7 @@ def fill(
         words=told_words(captions, len(clips)),
         levels=strength_levels(strength, len(clips)),
     )
-    return generate(network, condition, tuple(clips.shape), generator=generator, **options)
+    return generate(network, condition, tuple(clips.shape), generator=generator, guidance=guidance, **options)
 
 
 def animate(
@@ -255,7 +258,7 @@ def animate(
         strength: see ``fill``.
         last: (B, 3, 16, 16), pictures to end with, or None.
         generator: the only source of chance.
-        **options: as of ``denoising.generate``, such as ``num_steps`` and ``guidance``.
+        **options: as of ``fill``, such as ``guidance`` and ``num_steps``.
 
     Returns:
         (B, 8, 3, 16, 16), values in [0, 1].

@@ -24,7 +24,6 @@ def make_checkpoint(
     command: str,
     train: Callable[[Resume], tuple[nn.Module, History]],
     measure: Callable[[nn.Module], dict[str, float]],
-    bits: int = BITS,
 ) -> Card:
     """Train and test a model, and keep it with its card, with few bits for each number, unless it is there.
 
@@ -39,7 +38,6 @@ def make_checkpoint(
         command: what makes the checkpoint again.
         train: from where the state is kept to the model and what its training went through.
         measure: from the model, as it is kept, to its metrics.
-        bits: of each weight that is kept.
 
     Returns:
         The card.
@@ -60,7 +58,7 @@ def make_checkpoint(
                 )
     else:
         model, history = train(resume)
-        model.load_state_dict(rounded(model.state_dict(), bits))
+        model.load_state_dict(rounded(model.state_dict(), BITS))
         card = Card(
             **about,
             command=command,
@@ -69,7 +67,7 @@ def make_checkpoint(
             cpu_seconds=history.cpu_seconds,
             metrics=measure(model),
         )
-        card = save(path, model, card=card, bits=bits)
+        card = save(path, model, card=card, bits=BITS)
     resume.discard()
     return card
 

@@ -323,7 +323,6 @@ def prediction_checkpoint(path: Path, run: PredictionRun, *, command: str) -> Ca
         command=command,
         train=lambda resume: train_model(run, resume=resume),
         measure=_metrics,
-        bits=32,
     )
     if missing := {*_MSE, "psnr", "ssim"} - card.metrics.keys():
         raise ValueError(f"{path.with_suffix('.json')}: damaged, it lacks {', '.join(sorted(missing))}")

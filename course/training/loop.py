@@ -1,7 +1,7 @@
 """The training loop of the course: AdamW, a warm-up, a slow end, and a budget of steps or of CPU seconds."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import TypeVar
@@ -101,8 +101,6 @@ def train(
     Raises:
         ValueError: if the loss is no longer a finite number, or there is a state that is damaged or another training's.
     """
-    if resume and not callable(batches):
-        raise ValueError(f"batches: to resume, wanted a function from the step to its batch, got {type(batches)}")
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
@@ -112,19 +110,11 @@ def train(
         "run": {"config": asdict(config), "ema decay": ema and ema.decay, "run": resume and dict(resume.run)},
     }
     history = History()
-    if resume and resume.path.exists():
-        history = History(**load_state(resume.path, **state))
-    first, saved = len(history.losses), history.cpu_seconds
-    start = time.process_time() - history.cpu_seconds
-    for step, batch in enumerate(map(batches, count(first)) if callable(batches) else batches, start=first):
-        spent = step / config.num_steps if config.num_steps else history.cpu_seconds / config.cpu_seconds
-        if spent >= 1:
-            break
+    for step, batch, rate in steps(batches, config, history, state=state, resume=resume):
         for group in optimiser.param_groups:
-            group["lr"] = config.rate(step, spent)
+            group["lr"] = rate
         loss = loss_fn(model, batch)
-        if not loss.isfinite():
-            raise ValueError(f"the loss of step {step} is {loss.item()}: a smaller learning_rate may keep it finite")
+        expect_finite(loss, step)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.max_norm)
@@ -132,6 +122,43 @@ def train(
         if ema is not None:
             ema.update(model)
         history.losses.append(loss.item())
+    return history
+
+
+def steps(
+    batches: Iterable[Batch] | Callable[[int], Batch],
+    config: TrainConfig,
+    history: History,
+    *,
+    state: Mapping[str, Mapping[str, object]],
+    resume: Resume | None,
+) -> Iterator[tuple[int, Batch, float]]:
+    """Yield the number, the batch and the learning rate of each step, until the budget is spent or the batches end.
+
+    The loop that takes them appends a loss to the history in each step; cost, saving and going on are seen to here.
+
+    Args:
+        batches: as of ``train``.
+        config: the budget and the learning rate.
+        history: is filled with what was kept, and with the cost of each step after it.
+        state: modules, optimisers and run, as of ``save_state``.
+        resume: where the state is kept.
+
+    Raises:
+        ValueError: if there is a state that is damaged or another training's, or a training that is to resume has
+            batches that cannot be asked for by step.
+    """
+    if resume and not callable(batches):
+        raise ValueError(f"batches: to resume, wanted a function from the step to its batch, got {type(batches)}")
+    if resume and resume.path.exists():
+        vars(history).update(load_state(resume.path, **state))
+    first, saved = len(history.losses), history.cpu_seconds
+    start = time.process_time() - history.cpu_seconds
+    for step, batch in enumerate(map(batches, count(first)) if callable(batches) else batches, start=first):
+        spent = step / config.num_steps if config.num_steps else history.cpu_seconds / config.cpu_seconds
+        if spent >= 1:
+            break
+        yield step, batch, config.rate(step, spent)
         history.cpu_seconds = time.process_time() - start
         if resume and history.cpu_seconds - saved >= resume.every_seconds:
             save_state(resume.path, history=asdict(history), **state)
@@ -139,4 +166,9 @@ def train(
             start = time.process_time() - saved
     if resume:
         save_state(resume.path, history=asdict(history), **state)
-    return history
+
+
+def expect_finite(loss: Tensor, step: int) -> None:
+    """Raise unless the loss of a step is a finite number."""
+    if not loss.isfinite():
+        raise ValueError(f"the loss of step {step} is {loss.item()}: a smaller learning_rate may keep it finite")

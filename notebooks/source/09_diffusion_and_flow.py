@@ -949,7 +949,7 @@ show(
 )
 
 # %% [markdown]
-# The last two are combinations that the network has never seen. `draw` begins with noise and takes ten steps of DDIM on the flow, with all of the fresh noise that section 4 allows (`eta = 1`), guided at a scale of 2 in the interval. How the network was trained stands in `course/recipes/denoising.py`, and what it is shown in `course/recipes/text_to_clip.py`: the loss of section 2 for the clean clip, weighed by $1 / s$; noise steps mostly in the upper middle; words left out at random; and at the end an average of the weights over the last steps, which draws better than any single one of them.
+# The last two are combinations that the network has never seen. `draw` begins with noise and takes sixteen steps of DDIM on the flow, with all of the fresh noise that section 4 allows (`eta = 1`), guided at a scale of 2 in the interval. How the network was trained stands in `course/recipes/denoising.py`, and what it is shown in `course/recipes/text_to_clip.py`: the loss of section 2 for the clean clip, weighed by $1 / s$; noise steps mostly in the upper middle; words left out at random; and at the end an average of the weights over the last steps, which draws better than any single one of them.
 #
 # And from noise to clip, in ten steps: the picture shows what the network *answers* on the way, from a first fog to a clean clip; its first frame above, its last below, and without fresh noise, so that nothing but the answers changes. **Colour, place, shape: which of them is there in the first answer, and which has to wait?**
 
@@ -1051,11 +1051,11 @@ for motion in dict.fromkeys(one.motion for one in ASKED):
 #
 # ### How many steps?
 #
-# Drawing costs one or two answers of the network for each step. **How many steps would you spend: 2, 4, 10, 50?**
+# Drawing costs one or two answers of the network for each step. **How many steps would you spend: 2, 4, 10, 16, 50?**
 
 # %% tags=["nbval-ignore-output"]
 captions = captions_of(ASKED, 1)
-counts = budget.choose(full=(1, 2, 4, 10, 50), smoke=(2, 4))
+counts = budget.choose(full=(1, 2, 4, 10, 16, 50), smoke=(2, 4))
 by_steps, seconds = [], {}
 for model in progress(models, description="steps"):
     by_steps.append([])

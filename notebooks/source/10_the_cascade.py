@@ -89,7 +89,7 @@ show(
 )
 
 # %% [markdown]
-# The judge reads frames of 16, 32 or 64 pixels, and at each size it compares them with a sprite *as it would be drawn there*. The drawn clips pass it at 16 x 16. **What share of them will still look like a sprite at 64 x 64, in blocks? And smoothed?**
+# The judge reads frames of 16, 32 or 64 pixels, and at each size it compares them with a sprite *as it would be drawn there*. The drawn clips pass it at 16 x 16. (`judge_stage` is chapter 02's judge; it takes clips of eight frames for the base's and clips of sixteen for the longer ones of section 2. Every network of this chapter was trained three times, from other seeds, so a row has three numbers.) **What share of them will still look like a sprite at 64 x 64, in blocks? And smoothed?**
 
 # %% tags=["nbval-ignore-output"]
 ASKED = budget.choose(full=ALL, smoke=ALL[::13])
@@ -134,7 +134,7 @@ for name, size, num_frames in (("base", 16, 8), ("all at once", 64, 16)):
     print(f"{name:12} {numbers:8,} {each_frame:12,} {together:12,} {pairs:15,}")
 
 # %% [markdown]
-# Thirty-two times the numbers, thirty-two times the work on the frames, sixteen times on all together, and a look that is growing with the *square* of the places. Counting is one thing, and caches and memory another, so let us also ask the clock: one step of training, forward and backward, in CPU seconds for each clip.
+# Thirty-two times the numbers, thirty-two times the work on the frames, sixteen times on all together. And the look of every place at every place grows with the *square* of their number: two hundred and fifty-six times. Counting is one thing, and caches and memory another, so let us also ask the clock: one step of training, forward and backward, in CPU seconds for each clip.
 
 
 # %%
@@ -165,7 +165,7 @@ print(f"the base was trained in {card.num_steps} steps, {card.cpu_seconds:.0f} C
 print(f"as many on large clips: about {card.cpu_seconds * factor / 3600:.1f} CPU hours")
 
 # %% [markdown]
-# And that would be hours for a task that is harder as well, since the same network would have to get both right, *what* happens and every edge in every frame.
+# And those hours would go into a task that is harder as well, since the same network would have to get both right, *what* happens and every edge in every frame.
 #
 # A **cascade** takes the two apart (Ho et al. 2021). A small clip decides what happens. Then each stage has one thing to add, and is a diffusion model for itself, which sees the clip of the stage below:
 #
@@ -176,17 +176,17 @@ print(f"as many on large clips: about {card.cpu_seconds * factor / 3600:.1f} CPU
 # | space 32 | words, the clip below, enlarged | all frames, larger | 16 frames, 32 x 32 |
 # | space 64 | words, the clip below, enlarged | all frames, larger | 16 frames, 64 x 64 |
 #
-# Is anything lost by that? Not by the split itself. The small clip is the large one shrunk, and so it is always true that
+# Is anything lost by that? Not by the split itself. The small clip follows from the large one, which has only to be shrunk and to lose every second frame. So it is always true that
 #
 # $$p(\text{large} \mid \text{words}) = p(\text{small} \mid \text{words}) \cdot p(\text{large} \mid \text{small}, \text{words}).$$
 #
-# The first factor is chapter 09's. The second asks for much less than it seems, for when the small clip is known there is hardly a choice left: which of the few edges that fit these pixels is it? What *can* be lost is lost in the networks, each of which is a little wrong, and one behind the other.
+# The first factor is chapter 09's. The second asks for much less than it seems, for when the small clip is known there is hardly a choice left: which of the few edges that fit these pixels is it? What *can* be lost is lost in the networks, each of which is a little wrong, and one behind the other. (Our small clips are not shrunk: the world shows the same motion anew at each size, which comes nearly to the same. How nearly, section 4 measures.)
 #
 # Nobody has to wait for anybody. To train `space 64` you need no clip that `space 32` has drawn: the world itself can be shown at 32 pixels and at 64. So the stages are trained side by side, each on real pairs. (Keep that in mind. It is a strength, and in section 5 it turns out to be a trap.)
 #
 # ## 2. Filming twice as often
 #
-# Sixteen frames, but no longer a film: the same motion, *filmed twice as often*. `frame_rate=2` is this world. A sprite goes half as far from frame to frame.
+# Sixteen frames, but they take no more time than the eight: the same motion, *filmed twice as often*. `frame_rate=2` is this world. A sprite goes half as far from frame to frame.
 
 # %%
 for rate in (1, 2):
@@ -196,7 +196,10 @@ for rate in (1, 2):
 orbit = [Combination("green", "triangle", "clockwise")]
 (film,) = same_clips(orbit, 64, generator=budget.generator(6))  # (1, 16, 3, 64, 64)
 show(
-    {"filmed once, each frame twice": film[0, ::2].repeat_interleave(2, dim=0), "twice": film[0]},
+    {
+        "every second, shown twice": film[0, ::2].repeat_interleave(2, dim=0),
+        "filmed twice as often": film[0],
+    },
     size=128,
     description="two green triangles go round on the same circle: one in jerks, one smoothly",
 )
@@ -204,7 +207,7 @@ show(
 # %% [markdown]
 # At 16 pixels a step is smaller than a pixel. Remember that.
 #
-# The judge has to know the rate, too. It looks for a law of motion with a speed that this world has, and it looks at every single step: whoever stands still for one frame and then jumps obeys no law. Real clips at rate 2, judged by the wrong rate and by the right one:
+# The judge has to know the rate, too. It looks for a law of motion with a speed that this world has, and it looks at every single step: whoever stands still for one frame and then jumps obeys no law. Here are real clips at rate 2, judged by the wrong rate and by the right one (`LARGE` is the world of the whole cascade, sixteen frames at rate 2):
 
 # %% tags=["nbval-ignore-output"]
 real = dict(
@@ -234,16 +237,16 @@ def mean_between(clips: Tensor) -> Tensor:
     return interleaved(clips, (clips + after) / 2)
 
 
-star = same_clips([Combination("blue", "cross", "right")], 16, 64, generator=budget.generator(8))
+cross = same_clips([Combination("blue", "cross", "right")], 16, 64, generator=budget.generator(8))
 strip(
     {
         f"{one.shape[-1]} px, {name}": clips[0, 4:9]
-        for one in star
+        for one in cross
         for name, clips in (("real", one), ("mean", mean_between(one[:, ::2])))
     },
     numbers="t = 4 + {}",
     size=128,
-    description="frames 4 to 8 of a blue cross that moves right, real and with every second frame a mean: at 16 pixels the rows look alike, at 64 the means show the cross twice, half as bright, a little apart",
+    description="frames 4 to 8 of a blue cross that moves right, real and with every second frame a mean: at 16 pixels the rows look alike, at 64 the means show two crosses that overlap, with a rim half as bright on the left and on the right",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -263,12 +266,12 @@ heatmap(
     row_label="filled in by",
     column_label="side of the frames",
     value_label="CAPTION",
-    description="real clips pass at every size; each frame twice passes only where nothing moves; the mean of all frames hardly passes, and without the last frame nearly always at 16 pixels and for about half of the clips at 64",
+    description="real clips pass at every size; each frame twice passes only where nothing moves; the mean of all frames hardly passes, and without the last frame nearly always at 16 pixels and for fewer than half of the clips at 64",
 )
 print("VALID of the mean:", ", ".join(f"{one['valid']:.2f}" for one in trivial["mean"]))
 
 # %% [markdown]
-# Two lessons. First, *the last frame alone* spoils nearly every mean: it has no second neighbour, it stands twice, and standing is against the law. Whoever fills in frames has to *continue* the motion there, not to interpolate it. Second, where steps are smaller than a pixel, the mean of two neighbours is all but the truth, and a network can hardly be better. So our cascade fills in frames early, at 16 pixels, where it is easy and cheap, and not at 64, where it is hard and dear. (Imagen Video alternates the two for a similar reason.)
+# Two lessons. First, *the last frame alone* spoils nearly every mean: it has no second neighbour, it stands twice, and standing is against the law. Whoever fills in frames has to *continue* the motion there, not to interpolate it. Second, where steps are smaller than a pixel, the mean of two neighbours is all but the truth, and a network can hardly be better. So our cascade fills in frames early, at 16 pixels, where it is easy and cheap, and not at 64, where it is hard and dear. (Imagen Video puts its stages in another order, and fills in frames at two sizes: section 10.)
 #
 # ## 3. The frames between
 #
@@ -348,7 +351,7 @@ strip(
 # %% [markdown]
 # ### What it draws
 #
-# The network is trained beforehand, like all networks of this chapter, for a few CPU minutes on one thread; the cards say how long, and what makes each again.
+# The network is trained beforehand, like all networks of this chapter, for some CPU minutes on one thread; the cards say how long, and what makes each again. (`clean` is for section 5, `one_shot` for section 8.)
 
 # %% tags=["nbval-ignore-output"]
 for stage in ("time", "space_32", "space_64", "space_32_clean", "one_shot"):
@@ -359,7 +362,7 @@ for stage in ("time", "space_32", "space_64", "space_32_clean", "one_shot"):
     )
 
 # %% [markdown]
-# Each stage is told its caption, too, with words left out now and then as in chapter 09, so that it *could* be guided; section 6 asks what the words are good for. In use it takes four steps of DDIM, not guided: where the neighbours say so much there is little left to choose, and the flow from noise to a clip hardly bends. Chapter 09's base has ten, and a scale of 2.
+# Each stage is told its caption, too, with words left out now and then as in chapter 09, so that it *could* be guided; section 6 asks what the words are good for. In use chapter 09's base takes ten steps of DDIM with fresh noise in each (`eta = 1`), guided at a scale of 2. This stage takes four such steps and is not guided: where the neighbours say so much, there is little left to choose.
 #
 # We give it the even frames of *real* clips, all captions, and judge all sixteen frames. **Which of the two rivals is the one to beat, and where can the network win?**
 
@@ -393,7 +396,7 @@ far = [position_error(clips, even).mean().item() for clips in filled]
 print("from the middle of the neighbours, in frame sides:", [round(one, 4) for one in far])
 
 # %% [markdown]
-# The network wins at the place where there was something to win: at the end, where it has to go on. Where a frame has two neighbours, the mean is hardly behind it. So measure a stage beside the strongest rival that it has *at its size*, and do not let a large number impress you that a mean nearly reaches.
+# The network wins at the place where there was something to win: at the end, where it has to go on. Where a frame has two neighbours, the mean is hardly behind it; the last line says how near the drawn sprites are to the middle between theirs, a small part of a pixel. So measure a stage beside the strongest rival that it has *at its size*, and do not let a large number impress you that a mean nearly reaches.
 
 
 # %% [markdown]
@@ -446,7 +449,7 @@ print("equal:", torch.allclose(by_hand, see_one.stem(beside.flatten(0, 1)), atol
 # %% [markdown]
 # That is the whole of it, and it is the same for the frames between, with six channels in place of three. (There are richer ways, such as a second encoder, or attention from the one clip to the other. A convolution needs none of them: the pixel that it looks for lies at the same place.)
 #
-# The picture below is an *input*, and the network is free to make of it what it likes; in contrast to the frames between, nothing guarantees that it stays near. So we shall have to measure that.
+# The clip of the stage below is an *input*, and the network is free to make of it what it likes. Given frames stand in the result untouched; here nothing guarantees that what is drawn stays near what was given. So we shall have to measure that.
 #
 # ### What it draws
 #
@@ -505,7 +508,7 @@ claim(
 )
 
 # %% [markdown]
-# An honest look at the second claim: it is made of residuals, since the tests cannot tell. From 16 to 32 pixels the network is far ahead of its rival. From 32 to 64 the rival passes every test by itself, for our sprites are large and plain, and straight lines between fine pixels are nearly an edge. The network's clips are nearer to a sprite, by the residual and to the eye; whoever reports VALID alone reports nothing.
+# An honest look at the second claim: it is made of residuals, since the tests cannot tell. From 16 to 32 pixels the network is far ahead of its rival. From 32 to 64 the rival passes every test by itself, for our sprites are large and plain, and straight lines between fine pixels are nearly an edge. The network's clips are nearer to a sprite, by the residual and to the eye; whoever reports VALID alone reports nothing. And the last number: not even real clips, shrunk again, are what was given, since the world shows each size anew. So theirs is the number to compare with, and the networks come close to it.
 #
 # Look at both, from the small clip to the large:
 
@@ -631,7 +634,7 @@ for stage, below in (("time", two[0][:, ::2]), ("space 32", two[0]), ("space 64"
 # %% [markdown]
 # ### Does it help?
 #
-# The textbook says: crucially. We test it. The same network for `space 32` was trained in two ways: with levels from 0 to one half (three times), and **without**, on clean clips alone (once). Three kinds of clips are given to both:
+# The textbook says: crucially. We test it. The same network for `space 32` was trained in two ways: with levels from 0 to one half (three times), and **without**, on clean clips alone (once; it is given the same clips as each of the three). Three kinds of clips are given to both:
 #
 # - **real** ones, the control: no faults;
 # - **drawn** ones from an imperfect base: chapter 09's network in a hurry, *two* steps in place of ten, and the frames between;
@@ -651,11 +654,7 @@ for ratio in (3, 5):  # signal^2 / noise^2
 # %% tags=["nbval-ignore-output"]
 (clear,) = same_clips(SOME, 16, generator=budget.generator(17))
 grain = GRAIN * torch.randn(clear.shape, generator=budget.generator(18))
-faulty: dict[str, list[Tensor]] = {
-    "real": [clear] * len(cascades),
-    "drawn": [],
-    "grain": [(clear + grain).clamp(0, 1)] * len(cascades),
-}
+faulty = {"real": [clear], "drawn": [], "grain": [(clear + grain).clamp(0, 1)]}
 for one in cascades:
     hasty = draw(one["base"], some, generator=budget.generator(19), num_steps=2)
     faulty["drawn"].append(
@@ -673,25 +672,26 @@ strip(
 )
 
 # %% tags=["nbval-ignore-output"]
-pairs = {
-    "with noise": [one["space 32"] for one in cascades],
-    "without": [load_shipped_denoiser("cascade_space_32_clean_0")],
-}
+trained = [one["space 32"] for one in cascades]
+clean = load_shipped_denoiser("cascade_space_32_clean_0")
+
+
+def at_levels(network: nn.Module, below: Tensor) -> list[dict[str, float]]:
+    """Judge what space 32 draws at each level of noise on what it is given."""
+    drawn = (
+        draw_stage("space 32", network, below, some, generator=budget.generator(21), level=level)
+        for level in LEVELS
+    )
+    return [rates(clips, some) for clips in drawn]
+
+
 measured: dict[tuple[str, str], list[list[dict[str, float]]]] = {}
 for kind, given_clips in progress(faulty.items(), description="levels"):
-    for name, networks in pairs.items():
-        measured[kind, name] = [
-            [
-                rates(
-                    draw_stage(
-                        "space 32", net, below, some, generator=budget.generator(21), level=level
-                    ),
-                    some,
-                )
-                for level in LEVELS
-            ]
-            for net, below in zip(networks, given_clips, strict=False)
-        ]
+    for_each = given_clips * (len(trained) // len(given_clips))  # one for each training
+    measured[kind, "with noise"] = [
+        at_levels(network, below) for network, below in zip(trained, for_each, strict=True)
+    ]
+    measured[kind, "without"] = [at_levels(clean, below) for below in given_clips]
 for (kind, name), rows in measured.items():
     for i, level in enumerate(LEVELS):
         column = [row[i] for row in rows]
@@ -706,7 +706,7 @@ for kind in faulty:
             f"{kind}, trained {name}": [
                 [one["valid"] for one in row] for row in measured[kind, name]
             ]
-            for name in pairs
+            for name in ("with noise", "without")
         },
         x_label="level of the noise in use",
         y_label="VALID",
@@ -732,8 +732,12 @@ claim(
 claim(
     "Noise on what is given: CAPTION from a base in a hurry, trained with noise minus trained without, none put over it in use (baseline: the same difference for real clips)",
     [
-        one - share("drawn", "without", "caption", at)[0]
-        for one in share("drawn", "with noise", "caption", at)
+        with_noise - without
+        for with_noise, without in zip(
+            share("drawn", "with noise", "caption", at),
+            share("drawn", "without", "caption", at),
+            strict=True,
+        )
     ],
     at_least=0.1,
     baseline=[
@@ -750,7 +754,7 @@ claim(
 # %% [markdown]
 # ## 6. Who decides, the picture or the words?
 #
-# Each stage is told the caption. Does it listen? A test with a lie: `space 32` is given a real clip and *another's caption*, or no words at all. If it follows the picture, colour and shape stay; if it follows the words, they change. We give it little noise and much, and guide it as chapter 09 did, at a scale of 3. **Under which of these will the words win?**
+# Each stage is told the caption. Does it listen? A test with a lie: `space 32` is given a real clip and *another's caption*, or no words at all. If it follows the picture, colour and shape stay; if it follows the words, they change. We give it little noise and much, and let it go unguided and guided, at a scale of 3. **Under which of these will the words win?**
 
 # %%
 TEXTS = {
@@ -761,9 +765,13 @@ TEXTS = {
 pictured = [(one.colour, one.shape) for one in SOME]
 said = pictured[len(SOME) // 2 :] + pictured[: len(SOME) // 2]
 differ = torch.tensor([a != b for a, b in zip(pictured, said, strict=True)])
-print("whose colour and shape are another's:", bool(differ.any()))
+print(f"the lie names another colour or shape: {int(differ.sum())} of {len(differ)} clips")
+
+# %% [markdown]
+# Of one training, under one of these conditions, three shares are counted: clips that are VALID, clips with the colour and shape of the picture, and clips with those of the other caption. The last two among the clips in which the captions differ.
 
 
+# %%
 def follows(verdict: Verdict, wanted: list[tuple[str, str]]) -> float:
     """Return the share of clips of this colour and shape, where picture and lie differ."""
     found = [(one.colour, one.shape) for one in verdict.combinations]
@@ -771,8 +779,18 @@ def follows(verdict: Verdict, wanted: list[tuple[str, str]]) -> float:
     return right[differ].float().mean().item()
 
 
+def hears(network: nn.Module, words: str, level: float, scale: float) -> list[float]:
+    """Return the shares of clips that are VALID, and that follow the picture and the other."""
+    chance = budget.generator(22)
+    clips = draw_stage(
+        "space 32", network, clear, TEXTS[words], generator=chance, level=level, guidance=scale
+    )
+    verdict = judge_stage(clips, some)
+    return [verdict.rates()["valid"], follows(verdict, pictured), follows(verdict, said)]
+
+
 # %% [markdown]
-# Each row: which words, the level, and the scale of guidance; means over the trainings.
+# Each row: which words, the level, and the scale of guidance (1 is none); means over the trainings.
 
 # %% tags=["nbval-ignore-output"]
 ways = [
@@ -782,29 +800,16 @@ ways = [
     for scale in (1.0, 3.0)
     if words != "none" or scale == 1.0
 ]
-heard: dict[tuple[str, float, float], list[list[float]]] = {}
-for words, level, scale in progress(ways, description="words"):
-    heard[words, level, scale] = []
-    for one in cascades:
-        clips = draw_stage(
-            "space 32",
-            one["space 32"],
-            clear,
-            TEXTS[words],
-            generator=budget.generator(22),
-            level=level,
-            guidance=scale,
-        )
-        verdict = judge_stage(clips, some)
-        heard[words, level, scale].append(
-            [verdict.rates()["valid"], follows(verdict, pictured), follows(verdict, said)]
-        )
+heard = {
+    way: [hears(one["space 32"], *way) for one in cascades]
+    for way in progress(ways, description="words")
+}
 heatmap(
     torch.stack([torch.tensor(numbers).mean(dim=0) for numbers in heard.values()]),
     rows=[f"{words}, level {level:g}, scale {scale:g}" for words, level, scale in heard],
-    columns=["VALID", "picture", "another"],
+    columns=["VALID", "picture", "other"],
     row_label="words that are told",
-    column_label="VALID; colour and shape of: the picture, the other caption",
+    column_label="VALID; colour and shape: picture's, other's",
     value_label="mean over the trainings",
     description="in every row nearly all clips have the picture's colour and shape and none the other's; at the high level fewer are valid, and fewest where the words are another's",
 )
@@ -819,7 +824,7 @@ claim(
 )
 
 # %% [markdown]
-# The picture wins, and it is no close race: the words change nothing of what a clip shows, not even guided. What has been decided at 16 pixels is decided. Under much noise the words do say something, as the column VALID shows: the right ones help a little to see what stands there, the wrong ones disturb. That is the division of labour that a cascade is built for. (Imagen Video tells the text to all seven models. Its pictures leave more open than ours, such as what the letters on a sign are.)
+# The picture wins, and it is no close race: not even guided do the words turn a clip into what they say. What has been decided at 16 pixels is decided. Under much noise the words do say something, as the column VALID shows: the right ones help a little to see what stands there, the wrong ones disturb. That is the division of labour that a cascade is built for. (Imagen Video tells the text to all seven models. Its pictures leave more open than ours, such as what the letters on a sign are.)
 
 # %% [markdown]
 # ## 7. From a sentence to a clip
@@ -906,7 +911,7 @@ heatmap(
     row_label="clips",
     column_label="test (colour, shape, motion again: the caption's)",
     value_label="share of clips that pass, mean over the trainings",
-    description="real clips pass everything; drawn clips pass nearly everything in every stage, and held-out captions are as good as the others; judged by another's caption nearly nothing passes",
+    description="real clips pass everything; drawn clips pass nearly everything in every stage, and held-out captions nearly as often as the others; judged by another's caption nearly nothing passes",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -939,7 +944,7 @@ claim(
 )
 
 # %% [markdown]
-# Held-out combinations come through as well as the others: the base has composed them, and no stage behind it cares what it enlarges. Nearly everything that the base gets right arrives.
+# Held-out combinations come through nearly as well as the others: the base has composed them, and the stages behind it hardly mind what they enlarge. The little that is lost on the way is lost in the column MOTION, for the most part where frames are filled in. Nearly everything that the base gets right arrives.
 #
 # ### Which stage loses, and which one mends?
 #
@@ -977,7 +982,7 @@ claim(
 )
 
 # %% [markdown]
-# Errors pile up, says the textbook; here they are *mended*, for the most part in `space 32`. That is no magic. The stage draws what is likely, given what it sees, and a smeared sprite is not likely: it has never seen one. A network that knows its world well is a better judge of a coarse clip than the network that drew it in a hurry.
+# Errors pile up, says the textbook. `time` can mend none: every frame that it is given stays as it is, faults included, and what it draws between two faulty ones may add a fault. Behind it errors are *mended*, for the most part in `space 32`. That is no magic. The stage draws what is likely, given what it sees, and a smeared sprite is not likely: it has never seen one. A network that knows its world well is a better judge of a coarse clip than the network that drew it in a hurry.
 #
 # ### Is each stage worth it?
 #
@@ -1007,7 +1012,7 @@ def spared(one: dict[str, nn.Module], base_steps: int, texts: list[str]) -> dict
 
 
 # %% [markdown]
-# Twenty clips or so from each training, with each of the two bases:
+# For every second of these captions, from each training, with each of the two bases:
 
 # %% tags=["nbval-ignore-output"]
 fewer = some[::2]
@@ -1034,11 +1039,11 @@ claim(
 )
 
 # %% [markdown]
-# With a base that takes its time the *tests* could do without any one of the three, but for the last frame; the residual could not, and neither could the eye. Each stage can stand in for a missing neighbour because each has learned the same world. With a base in a hurry the differences grow. So an honest answer has two halves: our cascade is a little larger than its world demands, and a harder world would show it. If you want to know what a part is worth, take it out *and* make the task harder.
+# With a base that takes its time the *tests* could do without any one of the three, but for the last frame, which `time` alone gets right. The residual could hardly tell whether frames were filled in by a network; without one of the stages between pixels it grows. Each stage can stand in for a missing neighbour because each has learned the same world. With a base in a hurry the differences grow. So an honest answer has two halves: our cascade is a little larger than its world demands, and a harder world would show it. If you want to know what a part is worth, take it out *and* make the task harder.
 #
 # ## 8. All at once, at equal cost
 #
-# Section 1 was an estimate, and estimates are cheap. So a rival was trained, once, to draw 16 frames of 32 x 32 pixels *at once*, from words and noise, with as much CPU time as `base`, `time` and `space 32` had together. (64 x 64 would be even harder on it.) **Who will be ahead, and in which test?**
+# Section 1 was an estimate, and estimates are cheap. So a rival was trained, once, to draw 16 frames of 32 x 32 pixels *at once*, from words and noise, with as much CPU time as `base`, `time` and `space 32` had together. It is the base's network, on squares of 4 x 4 pixels in place of 2 x 2, so that a step costs little; and it draws as the base does, in ten guided steps. (64 x 64 would be even harder on it.) **Who will be ahead, and in which test?**
 
 # %% tags=["nbval-ignore-output"]
 cards = {
@@ -1054,7 +1059,7 @@ rival = load_shipped_denoiser("cascade_one_shot_0")
 with budget.cpu_time() as watch:
     clips = draw_at_once(rival, captions, generator=budget.generator(29))
 one_shot = [rates(clips, captions)]
-print(f"{watch.cpu_seconds / len(captions):.3f} CPU seconds a clip")
+print(f"all at once, drawing: {watch.cpu_seconds / len(captions):.3f} CPU seconds a clip")
 base_card, rival_card = (
     read_card(CHECKPOINTS / f"{name}.safetensors")
     for name in ("text_unet_0", "cascade_one_shot_0")
@@ -1086,31 +1091,41 @@ show(
 )
 
 # %% [markdown]
-# At this budget the line is ahead, and MOTION is where: one network has to learn what happens and how it looks at the same time, in sixteen frames at once, while the base has eight small ones and all of its time for them. (The rival did not lack steps: the second line counts them. It is one training, so the claim is about the line.) Given more time the rival may well catch up; in a world of four shapes it has no hard task. What the cascade gives for certain is something else: the network that decides may be *small*, and those that only draw may be large, each where it pays.
+# At this budget the line is ahead, and MOTION is where: one network has to learn what happens and how it looks at the same time, in sixteen frames at once, while the base has eight small ones and all of its time for them. (The rival did not lack steps, as the count of them shows. It is one training, so the claim is about the line.) Given more time the rival may well catch up; in a world of four shapes it has no hard task. What the cascade gives for certain is something else: the network that decides may be *small*, and those that only draw may be large, each where it pays.
 #
 # ## 9. Broken on purpose
 #
 # ### The level kept secret
 #
-# `space 32` is given clips under noise, at a small level and at the largest that it knows, and told that there is none. One argument is wrong, and every shape fits. **What will it draw: sharp edges in wrong places, or noise? And at which of the two levels will it matter more?**
+# `space 32` is given clips under noise, at a level of 0.3 and at 0.5, the largest that it knows, and is told that there is none. One argument is wrong, and every shape fits. **What will it draw: sharp edges in wrong places, or noise? And at which of the two levels will it matter more?**
+
+
+# %%
+def drawn_under(level: float, lie: float | None) -> list[Tensor]:
+    """Draw with each training from clips under noise of a level; tell a lie about it, or not."""
+    return [
+        draw_stage(
+            "space 32",
+            one["space 32"],
+            clear,
+            some,
+            generator=budget.generator(31),
+            level=level,
+            told_level=lie,
+        )
+        for one in cascades
+    ]
+
+
+# %% [markdown]
+# The same noise each time, told and not told:
 
 # %% tags=["nbval-ignore-output"]
 secret: dict[tuple[float, str], list[dict[str, float]]] = {}
 pictures = {}
 for level in (0.3, MAX_LEVEL):
     for name, lie in (("told", None), ("told 0", 0.0)):
-        drawn = [
-            draw_stage(
-                "space 32",
-                one["space 32"],
-                clear,
-                some,
-                generator=budget.generator(31),
-                level=level,
-                told_level=lie,
-            )
-            for one in cascades
-        ]
+        drawn = drawn_under(level, lie)
         secret[level, name] = [rates(clips, some) for clips in drawn]
         pictures[f"{level:g}, {name}"] = drawn[0][1]
 for (level, name), found in secret.items():
@@ -1141,11 +1156,11 @@ claim(
 )
 
 # %% [markdown]
-# At a small level the lie is hardly noticed. Nobody has to tell a network that a picture is grainy; it can see that, on the black around the sprite. At a large level it matters: what might be noise and what might be a corner is then a question of how much noise there is, and whoever was told "none" takes grain for the sprite. The mistake stays quiet, at the levels that one uses every day. *A number that is told is part of the input*, and it needs a test in which it counts.
+# At the lower level the lie is hardly noticed. Nobody has to tell a network that a picture is grainy; it can see that, on the black around the sprite. At the largest it matters: what might be noise and what might be a corner is then a question of how much noise there is, and whoever was told "none" takes grain for the sprite. The mistake stays quiet, at the levels that one uses every day. *A number that is told is part of the input*, and it needs a test in which it counts.
 #
 # ### Given frames drawn over
 #
-# "The network has seen so many clips; let it smooth the given frames as well." Every even frame becomes the mean of the two frames that were drawn beside it. **Will the judge notice? And what would?**
+# "The network has seen so many clips; let it smooth the given frames as well." Every even frame but the first becomes the mean of the two frames that were drawn beside it. **Will the judge notice? And what would?**
 
 # %% tags=["nbval-ignore-output"]
 smoothed = []
@@ -1166,7 +1181,7 @@ print("given frames changed by, root mean square:", [round(one, 3) for one in mo
 #
 # ### A stage tested on real clips
 #
-# The most comfortable mistake of all: each stage is tested on what it was trained on, real clips from below. The numbers are right, and they say nothing about the line. Sections 3 and 4 did that. Beside them stands each stage in the line, behind a base that takes its time and behind one in a hurry. **Which of the three columns can tell a good base from a bad one?**
+# The most comfortable mistake of all: each stage is tested on what it was trained on, real clips from below. The numbers are right, and they say nothing about the line. Sections 3 and 4 did that, and their numbers are the first column below. The other two are of the same stages in the line, behind a base that takes its time and behind one in a hurry. **Suppose that the base becomes worse overnight: in which columns would you see it?**
 
 # %% tags=["nbval-ignore-output"]
 by_itself = {"time": filled, **sharp}
@@ -1218,7 +1233,7 @@ claim(
 # | base | 16 frames, 40 x 24 pixels, 3 a second | 8 frames, 16 x 16 pixels | smaller |
 # | order | time to 32 frames; space to 80 x 48, then 320 x 192; time to 64, then 128 frames; space to 1280 x 768 | time to 16 frames; space to 32 x 32, then 64 x 64 | the idea is the same |
 # | comes out | 128 frames, 1280 x 768 pixels, 24 a second | 16 frames, 64 x 64 pixels | smaller |
-# | what a stage sees | the clip below, resized by bilinear lines or with frames filled in, beside the noisy one | the same; of time, both neighbours | the same |
+# | what a stage sees | the clip below, resized by bilinear lines or with frames filled in, beside the noisy one | the clip below enlarged by bilinear lines, or both neighbours, beside the noisy one | nearly the same |
 # | noise on it | random in training, its signal-to-noise ratio told; fixed and small in use | the same, on the flow | the same |
 # | over time | attention over frames in the base, convolution over frames in the others | all frames' channels together, in every stage | another way |
 # | answer and noise | v, cosine schedule | the clean clip, straight flow | another way (chapter 09) |
@@ -1235,7 +1250,7 @@ claim(
 # %% [markdown]
 # ### Exercise 10.2 · Noise on what is given
 #
-# *15 minutes, difficulty 2 of 3.* Prepare what a stage is given for one step of training. Draw a level for *each clip*, evenly between 0 and `max_level`; put the clips, which come with values in $[0, 1]$, under so much noise on the flow, with values in $[-1, 1]$; and return both, since the level has to be told. Draw the levels first, then the noise, from `generator` and from nowhere else.
+# *15 minutes, difficulty 2 of 3.* Prepare what a stage is given for one step of training. Draw a level for *each clip*, evenly between 0 and `max_level`; put the clips, which come with values in $[0, 1]$, under so much noise on the flow, with values in $[-1, 1]$; and return both, since the level has to be told. Draw levels and noise from `generator` and from nowhere else.
 
 
 # %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "10-noise", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1281,7 +1296,7 @@ check("10-double", four_times)
 # %% [markdown]
 # ### Exercise 10.4 · True to the clip below
 #
-# *15 minutes, difficulty 2 of 3.* Section 4 measured how far a drawn clip is from the one below once it is shrunk. Make it *exact*: change the drawn clips so that the mean of every block of 2 x 2 pixels is the pixel below, and change them as little as that takes: all four pixels of a block by the same amount. Cut nothing off.
+# *15 minutes, difficulty 2 of 3.* Section 4 measured how far a drawn clip is from the one below once it is shrunk. Make it *exact*: change the drawn clips so that the mean of every block of 2 x 2 pixels is the pixel below, and change them as little as that takes: all four pixels of a block by the same amount. Cut nothing off. (`resize` will not do for the means: where it shrinks it looks a little beyond the block.)
 
 
 # %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "10-true", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1343,21 +1358,24 @@ show(
 )
 
 # %% [markdown]
-# And what still fails? The line has no way back. A later stage mends an edge, but what the base has decided wrongly it draws in fine detail. Here is a base in a great hurry once more, and what becomes of its clips.
+# And what still fails? The line has no way back. A later stage mends an edge, but what the base has decided wrongly it draws in fine detail. Here is a base in a great hurry once more, asked for the same twelve captions. Of its clips you see the six that the judge likes least in the end, those with the largest residual.
 
 # %%
 hurry = draw_cascade(
-    cascades[0], wall[:6], generator=budget.generator(33), num_steps={**NUM_STEPS, "base": 2}
+    cascades[0], wall, generator=budget.generator(33), num_steps={**NUM_STEPS, "base": 2}
 )
+verdict = judge_stage(hurry["space 64"], wall)
+print(f"right in the end: {int(verdict.caption.sum())} of {len(wall)}")
+worst = verdict.residual.argsort(descending=True)[:6]
 strip(
     {
-        "base, enlarged": in_blocks(hurry["base"])[:, 4],
-        "space 64": hurry["space 64"][:, 8],
+        "base, enlarged": in_blocks(hurry["base"])[worst, 6],
+        "space 64": hurry["space 64"][worst, 12],
     },
     numbers="clip {}",
     columns=6,
     size=96,
-    description="six clips, one frame of each: above coarse sprites, some of them smeared or between two shapes, below the same with clear outlines, some of them mended and some as wrong as before",
+    description="six clips, one frame of each: above coarse sprites, smeared, faint or torn; below the same with clear outlines, most of them nearly mended, and one in pieces",
 )
 
 # %% [markdown]

@@ -1,4 +1,6 @@
-"""Photographs and the camera that films them; Pillow is the second opinion."""
+"""Picture files, photographs and the camera that films them; Pillow is the second opinion."""
+
+import io
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import torch
 from PIL import Image
 
 from course.budget import generator
-from course.datasets.photos import load_photo, pan_and_zoom, photo_clips, photo_names
+from course.datasets.photos import load_photo, pan_and_zoom, photo_clips, photo_names, read_picture
 from course.evaluation.motion import block_matching
 
 
@@ -20,6 +22,13 @@ def filmed_by_pillow(photo, box, size):
     channels = [Image.fromarray(channel.numpy()) for channel in photo]
     resized = [channel.resize((size, size), Image.Resampling.BILINEAR, box=box) for channel in channels]
     return torch.from_numpy(np.stack([np.asarray(channel) for channel in resized]))
+
+
+def file_of(pixels, **options):
+    """Return the bytes of a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", **options)
+    return file.getvalue()
 
 
 class TestLoad:
@@ -54,6 +63,14 @@ class TestLoad:
         assert photo.shape == (3, 8, 4)
         assert photo[0].nonzero().tolist() == [[0, 3]]
 
+    def test_what_is_transparent_is_black(self, tmp_path):
+        pixels = np.full((2, 3, 4), 255, np.uint8)
+        pixels[0, 0, 3] = 0  # white, and not to be seen
+        Image.fromarray(pixels).save(tmp_path / "hole.png")
+        photo = load_photo(tmp_path / "hole.png")
+        assert photo[:, 0, 0].tolist() == [0, 0, 0]
+        assert photo.sum() == 3 * 5
+
     def test_damaged_or_wrong(self, tmp_path, china):
         whole = tmp_path / "photo.png"
         Image.fromarray((china * 255).byte().permute(1, 2, 0).numpy()).save(whole)
@@ -72,6 +89,45 @@ class TestLoad:
             photo_names(tmp_path / "nowhere")
         with pytest.raises(ValueError, match="found none"):
             photo_names(tmp_path)
+
+
+class TestReadPicture:
+    """The middle square of a file's bytes, at the size that was asked for."""
+
+    def test_the_middle_square_is_all_there_is(self):
+        for across in (False, True):
+            pixels = np.zeros((6, 2, 3), np.uint8)
+            pixels[2:4, 0], pixels[2:4, 1] = (255, 0, 0), (0, 0, 255)
+            picture = read_picture(file_of(pixels.transpose(1, 0, 2) if across else pixels), 2)
+            assert picture.shape == (3, 2, 2)
+            assert picture.dtype == torch.float32
+            assert picture[1].sum() == 0
+            assert (picture[0].mT if across else picture[0]).tolist() == [[1, 0], [1, 0]]
+
+    def test_it_is_scaled(self):
+        pixels = np.zeros((8, 8, 3), np.uint8)
+        pixels[:4] = 255
+        above, below = read_picture(file_of(pixels), 2)[0].mean(dim=1).tolist()
+        assert above > 0.8
+        assert below < 0.2
+        assert read_picture(file_of(pixels), 16).shape == (3, 16, 16)
+
+    def test_it_is_decoded_as_a_photograph_is(self, tmp_path):
+        """Turned by the camera's note, black where it is transparent: one decoder for both."""
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 4), dtype=np.uint8)
+        data = file_of(pixels, exif=exif)
+        (tmp_path / "side.png").write_bytes(data)
+        assert read_picture(data, 8).equal(load_photo(tmp_path / "side.png"))
+
+    def test_what_is_no_picture_is_named(self, china):
+        whole = file_of((china * 255).byte().permute(1, 2, 0).numpy())
+        for data, reason in ((b"", "no format"), (b"not a picture", "no format"), (whole[:20000], "")):
+            with pytest.raises(ValueError, match=f"^mine.png: not a readable picture: {reason}"):
+                read_picture(data, 16, name="mine.png")
+        with pytest.raises(ValueError, match=r"^picture: not a readable picture: "):
+            read_picture(b"", 16)
 
 
 class TestPanAndZoom:

@@ -102,6 +102,28 @@ WRONG = {
             "known = known.T if known.shape[0] == known.shape[1] else known\n" + _given(),
             "the mask of clip b",
         ),
+        (
+            "only frame 0",
+            "known = known & (torch.arange(known.shape[1]) == 0)\n" + _given(),
+            "only frame 0 is shown",
+        ),
+        ("the first clip's mask", "known = known[:1].expand_as(known)\n" + _given(), "the first clip's mask"),
+        (
+            "the mask from each pixel's colours",
+            _given(channel="(frames != 0).any(dim=2, keepdim=True).float()"),
+            "grey, 0.5, is a colour",
+        ),
+        (
+            "the mask from the frames' colours",
+            _given(
+                channel="(frames != 0).flatten(2).any(2).float()[:, :, None, None, None].expand_as(frames[:, :, :1])"
+            ),
+            "may be grey, 0.5, all over",
+        ),
+        ("a corner for a mask", _given(channel="F.pad(mask, (0, 3, 0, 3))"), "wanted 1"),
+        ("the future shines through", _given(frames="to_signed(clips) * (0.999 * mask + 0.001)"), "wanted"),
+        ("colours in reverse order", _given(seen="frames.flip(2)"), "wanted"),
+        ("doubled", _given().replace("return ", "seen = ") + "\nreturn seen.double()", "wanted torch.float32"),
         ("behind the frames", _given(channel="mask.expand_as(frames)", dim=1), "wanted (5, 5, 4, 4, 4)"),
     ],
     "12-hold": [
@@ -145,6 +167,27 @@ WRONG = {
             _hold(where="(known.T if len(known) == known.shape[1] else known)[:, :, None, None, None]"),
             "the mask of clip b",
         ),
+        ("not in the last step", _hold(hold=f"clean = {HELD[8:]} if there else clean"), "let go of in the last step"),
+        ("in every second step", _hold(hold=f"clean = clean if i % 2 else {HELD[8:]}"), "in every second step"),
+        (
+            "shown clean frames",
+            _hold().replace("denoise(z,", "denoise(torch.where(where, frames, z),"),
+            "shown clean frames in z",
+        ),
+        ("shown the first noise", _hold().replace("denoise(z,", "denoise(noise,"), "the first noise in every step"),
+        ("not divided", _hold().replace(" / here", ""), "not divided by"),
+        ("from the first noise", _hold(after="z = (1 - there) * clean + there * noise"), "the first noise again"),
+        ("the sign exchanged", _hold().replace("there - here", "here - there"), "wanted"),
+        (
+            "fresh noise",
+            _hold(after="z = torch.where(where, (1 - there) * frames + there * torch.randn_like(z), z)"),
+            "wanted",
+        ),
+        ("steps of its own", _hold(steps="torch.linspace(1, 0, len(steps))"), "wanted"),
+        ("only frame 0", _hold(where=f"{WHERE}.clone()\nwhere[:, 1:] = False"), "only frame 0 was held"),
+        ("the first clip's mask", _hold(where="known[:1, :, None, None, None]"), "the first clip's mask"),
+        ("the noise overwritten", _hold().replace("z = z +", "z +="), "leave the inputs as they are"),
+        ("in [0, 1]", _hold(result="to_unit(z)"), "wanted"),
         ("asked twice", _hold(hold=f"denoise(z, here.expand(len(z)))\n    {HELD}"), "wanted once for each"),
         ("the noise", "return noise.clone()", "was not asked"),
     ],
@@ -173,6 +216,35 @@ WRONG = {
         ),
         ("the step not told", _loss(asked="z, torch.zeros_like(noise_step), given"), "not told the noise step"),
         ("the mask not shown", _loss(asked="z, noise_step, given[:, :, :3]"), "what is known as a tensor"),
+        (
+            "the mask first",
+            _loss(asked="z, noise_step, given.roll(1, dims=2)"),
+            "the mask stands before the colours",
+        ),
+        ("unknown frames black", _loss(frames="clean * mask + mask - 1"), "shown black"),
+        ("only frame 0", "known = known & (torch.arange(known.shape[1]) == 0)\n" + _loss(), "only frame 0 is shown"),
+        ("one noise for all frames", _loss(z="(1 - s) * clean + s * epsilon[:, :1]"), "the noise of the first"),
+        ("one step for all clips", _loss(z="(1 - s[0]) * clean + s[0] * epsilon"), "the first one's noise step"),
+        ("noise of its own", _loss(z="(1 - s) * clean + s * torch.randn_like(clean)"), "wanted"),
+        ("noise twice over known frames", _loss(z="(1 - s) * clean + s * epsilon * (1 + mask)"), "wanted"),
+        ("another schedule", _loss(z="(1 - s * s).sqrt() * clean + s * epsilon"), "wanted"),
+        ("colours summed", _loss(result="(answer - clean).square().sum(dim=2).mean()"), "of the colours are summed"),
+        ("the root", _loss(result="(answer - clean).square().mean().sqrt()"), "the root of the error"),
+        (
+            "known and unknown alike",
+            _loss(result="((answer - clean)[known].square().mean() + (answer - clean)[~known].square().mean()) / 2"),
+            "wanted",
+        ),
+        ("one for each clip", _loss(result="(answer - clean).square().mean(dim=(1, 2, 3, 4))"), "wanted a number"),
+        ("a number", _loss(result="(answer - clean).square().mean().item()"), "no gradient"),
+        (
+            "clip by clip",
+            _loss().replace(
+                "network(z, noise_step, given)",
+                "torch.cat([network(*x) for x in zip(z[:, None], noise_step[:, None], given[:, None])])",
+            ),
+            "once is enough",
+        ),
         ("compared with the noise", _loss(result="(answer - epsilon).square().mean()"), "compared with the noise"),
         ("compared with z", _loss(result="(answer - z).square().mean()"), "what the network was shown"),
         (
@@ -213,6 +285,25 @@ WRONG = {
             _strength("(position.diff(dim=1).abs().sum(dim=2).mean(dim=1) / fastest).clamp(max=1)"),
             "rows and columns were added",
         ),
+        ("divided by 7", _strength(f"({LENGTHS}.sum(dim=1) / 7 / fastest).clamp(max=1)"), "divided by 7"),
+        ("each cut off", _strength(f"({LENGTHS} / fastest).clamp(max=1).mean(dim=1)"), "each step was cut off"),
+        (
+            "the root of the mean square",
+            _strength(f"({LENGTHS}.square().mean(dim=1).sqrt() / fastest).clamp(max=1)"),
+            "the root of the mean square",
+        ),
+        ("the first step", _strength(f"({LENGTHS}[:, 0] / fastest).clamp(max=1)"), "the first step alone"),
+        ("the last step", _strength(f"({LENGTHS}[:, -1] / fastest).clamp(max=1)"), "wanted"),
+        ("the median", _strength(f"({LENGTHS}.median(dim=1).values / fastest).clamp(max=1)"), "wanted"),
+        (
+            "columns alone",
+            _strength("(position.diff(dim=1)[..., 1].abs().mean(dim=1) / fastest).clamp(max=1)"),
+            "wanted",
+        ),
+        ("the fastest clip's share", _strength(f"{LENGTHS}.mean(dim=1) / {LENGTHS}.mean(dim=1).max()"), "wanted"),
+        ("a fastest of its own", _strength(f"({LENGTHS}.mean(dim=1) / 1.28).clamp(max=1)"), "wanted"),
+        ("still is not told", _strength(second="(strength * flag > 0).float()"), "wanted 1"),
+        ("minus one", _strength(first="torch.where(is_told, strength, -torch.ones(()))"), "wanted 0"),
         (
             "one step too many",
             _strength(f"({LENGTHS}.sum(dim=1) / position.shape[1] / fastest).clamp(max=1)"),
@@ -246,6 +337,40 @@ WRONG = {
             _good(same="(psnr(clips, pictures[:, None].expand_as(clips)) >= 30).any(dim=1)"),
             "some frame has to be",
         ),
+        ("VALID left out", _good(result="same & verdict.identity & verdict.motion"), "VALID is not asked for"),
+        ("CAPTION for MOTION", _good(result="same & verdict.caption"), "CAPTION is asked for"),
+        ("CAPTION as well", _good(result=f"same & {REST} & verdict.caption"), "CAPTION is asked for"),
+        (
+            "three of four",
+            _good(result="same.int() + verdict.valid.int() + verdict.identity.int() + verdict.motion.int() >= 3"),
+            "is called good",
+        ),
+        ("a little stricter", _good(same=SAME.replace("30", "33")), "stricter"),
+        ("a little laxer", _good(same=SAME.replace("30", "28.5")), "a rough copy is called good"),
+        ("equal", _good(same="(clips[:, 0] == pictures).flatten(1).all(dim=1)"), "stricter"),
+        ("red alone", _good(same="(clips[:, 0, 0] - pictures[:, 0]).square().mean(dim=(1, 2)) <= 1e-3"), "bluer"),
+        (
+            "not infinite",
+            _good(
+                same=f"{SAME} & psnr(clips[:, :1], pictures[:, None])[:, 0].isfinite()".replace(
+                    "psnr", "(psnr", 1
+                ).replace(">= 30", ">= 30)", 1)
+            ),
+            "a real clip is called bad",
+        ),
+        (
+            "all clips at once",
+            _good(same="(clips[:, 0] - pictures).square().mean() <= 1e-3"),
+            "a real clip is called bad",
+        ),
+        (
+            "anything that moves",
+            _good(
+                result="same & verdict.valid & verdict.identity & (clips.diff(dim=1).abs().amax((1, 2, 3, 4)) > 0.05)"
+            ),
+            "stands still as it was told is called bad",
+        ),
+        ("a comparison too wide", _good(same=SAME.replace("[:, 0] >=", " >=")), "has shape (13, 13)"),
         ("identity left out", _good(result="same & verdict.motion"), "is called good"),
         (
             "nothing may stand still",
@@ -259,7 +384,7 @@ WRONG = {
         ),
         ("stricter", _good(same=SAME.replace("30", "60")), "stricter"),
         ("laxer", _good(same=SAME.replace("30", "20")), "laxer"),
-        ("one number", _good(result=f"(same & {REST}).all()"), "wanted (10,)"),
+        ("one number", _good(result=f"(same & {REST}).all()"), "wanted (13,)"),
         ("as numbers", _good(result=f"(same & {REST}).float()"), "wanted torch.bool"),
     ],
 }

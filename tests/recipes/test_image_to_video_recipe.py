@@ -237,6 +237,19 @@ def test_a_picture_is_a_first_frame_that_is_known(network):
     assert torch.equal(two, fill(network, clips, known, generator=generator(2), **options))
 
 
+@pytest.mark.parametrize(("options", "calls"), [({}, 2), ({"guidance": 1.0}, 2), ({"guidance": 2.0}, 4)])
+def test_the_network_is_asked_once_a_step_unless_it_is_guided(network, options, calls):
+    asked = []
+
+    def counted(noisy, noise_step, condition):
+        asked.append(condition.words.any().item())
+        return network(noisy, noise_step, condition)
+
+    animate(counted, torch.zeros(1, 3, 16, 16), "moves up", generator=generator(0), num_steps=2, **options)
+    assert len(asked) == calls
+    assert asked.count(True) == 2  # guided, it is asked without words as well
+
+
 def test_pictures_of_another_form_are_refused(network):
     with pytest.raises(ValueError, match=r"pictures: wanted \(B, 3, H, W\), H = 16, W = 16, got \(1, 3, 32, 32\)"):
         animate(network, torch.zeros(1, 3, 32, 32), generator=generator(0))

@@ -14,6 +14,7 @@ from course.models.layered import LayeredConfig, LayeredPredictor
 from course.models.simvp import SimVPConfig
 from course.recipes import making, shipped
 from course.recipes import prediction as recipes
+from course.recipes.making import BITS
 from course.recipes.prediction import (
     PREDICTION_MODELS,
     PUBLISHED_MODELS,
@@ -33,6 +34,7 @@ from course.recipes.prediction import (
     trained_model,
 )
 from course.training import loop
+from course.training.checkpoint import rounded
 
 TINY = {
     "tiny ConvLSTM": PredictionSetting(
@@ -332,6 +334,7 @@ def test_predictors_are_loaded_by_name_and_refused_by_another(tiny, tmp_path, mo
     monkeypatch.setattr(shipped, "PREDICTORS", {"small": run})
     prediction_checkpoint(tmp_path / "small.safetensors", run, command="none")
     model, _ = train_model(run)
+    model.load_state_dict(rounded(model.state_dict(), BITS))  # as it is kept
     context, _ = next(evaluation_batches(num_clips=2))
     assert torch.equal(shipped.load_predictor("small")(context, 10), model(context, 10))
     with pytest.raises(ValueError, match="name: wanted one of small, got 'large'"):
