@@ -106,8 +106,8 @@ def test_no_step_is_faster_than_the_fastest():
     generator = made(Generator)
     places = generator.places(100 * torch.randn(3, 4, 12))
     assert places.shape == (3, 4, 2)
-    assert FASTEST / 2 < places.diff(dim=1).abs().max() <= FASTEST + 1e-6
-    assert places.abs().max() <= FARTHEST + 1e-6
+    assert 0.9 * FASTEST < places.diff(dim=1).abs().max() <= 1.001 * FASTEST
+    assert places.abs().max() <= 1.001 * FARTHEST
 
 
 def test_what_would_leave_is_sent_back():

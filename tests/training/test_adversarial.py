@@ -12,6 +12,7 @@ from course.training.adversarial import (
     hinge_critic_loss,
     hinge_generator_loss,
     mismatch_loss,
+    mode_seeking_loss,
     r1_penalty,
     train_adversarial,
 )
@@ -61,6 +62,21 @@ def test_mismatch_by_hand_what_is_no_mismatch_is_no_pair():
     unlike = torch.tensor([[True, False], [True, True]])
     assert mismatch_loss(right, wrong, unlike).item() == pytest.approx(((0.5 + 1) + (0 + 0) + (0 + 2)) / 3)
     assert mismatch_loss(right, wrong, torch.zeros_like(unlike)).item() == 0
+
+
+def test_mode_seeking_by_hand():
+    """Two pairs: clips differ by 2 where noise differs by 4, and by nothing where it differs by 1."""
+    clips = torch.tensor([[0.0, 0.0], [5.0, 5.0], [2.0, -2.0], [5.0, 5.0]])
+    noise = torch.tensor([[0.0], [0.0], [4.0], [-1.0]])
+    assert mode_seeking_loss(clips, noise).item() == pytest.approx(-(2 / 4 + 0) / 2)
+
+
+def test_mode_seeking_drives_clips_of_a_caption_apart_against_finite_differences():
+    torch.manual_seed(0)
+    clips, noise = torch.rand(4, 2, 3, dtype=torch.double, requires_grad=True), torch.randn(4, 5, dtype=torch.double)
+    (slope,) = torch.autograd.grad(mode_seeking_loss(clips, noise), clips)
+    assert torch.allclose(slope, finite_difference(lambda x: mode_seeking_loss(x, noise), clips.detach()), atol=1e-8)
+    assert torch.equal(slope[:2].sign(), (clips[:2] - clips[2:]).sign().neg())
 
 
 def curved(seed=0):
