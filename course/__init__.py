@@ -9,11 +9,11 @@ clips       the (B, T, C, H, W) convention: check, convert, resize, tile
 budget      smoke or full: how much work a run may do; seeds, threads, CPU time
 video       video files to clips and back
 datasets    sprites with their state and captions, drawings, digits, a test of memory, photographs, video files
-layers      recurrent cells, attention, positions, convolution in time, ways to tell a network a context
+layers      recurrent cells, attention, positions, convolution in time, ways to tell a network a context, tokens
 models      networks made of layers: each takes a frozen config and tensors
 diffusion   noise over clips and back: schedules, losses, samplers, guidance, for any network that can be called
-training    the loop with exact resume, checkpoints, averaged weights, small trainings side by side
-generation  the rollout of a predictor; what a cascade's stages are shown; clips some of whose frames are known
+training    the loop with exact resume, two that learn by turns, checkpoints, averaged weights, trainings side by side
+generation  the rollout of a predictor; what a cascade's stages are shown; known frames; tokens one by one
 evaluation  frame metrics, sets of clips compared, trivial baselines, the judge, gradients by frame, claims
 display     clips, strips, figures and widgets in a notebook
 progress    which exercises a learner has passed

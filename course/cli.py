@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("calibrate", help="judge real and spoilt clips: where the judge's bounds come from")
     command.add_argument("--clips", type=int, default=2000, help="clips of each kind (2000)")
     command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--pairs", action="store_true", help="clips of two sprites, judged with the same bounds")
     command.set_defaults(run=_calibrate)
 
     command = commands.add_parser("benchmark", help="measure on this machine, in process CPU time")
@@ -130,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
             help=f"where the trainings are kept, to go on after an interruption (data/own/{name})",
         )
         what.add_argument("--record", type=Path, metavar="FILE", help="write a row for each training to a .csv file")
-        minutes = {"default": 6} if name == "prediction" else {"nargs": "+", "default": [6]}
+        minutes = {"nargs": "+", "default": [6]} if name == "text" else {"default": 6}
         what.add_argument("--cpu-minutes", type=float, metavar="M", help="of each training (6)", **minutes)
     what = whats.add_parser("inflation", help="what a network for clips gains from pictures, in equal CPU time")
     what.add_argument("--seeds", type=int, default=1, metavar="S", help="trainings of each (1)")
@@ -366,7 +367,10 @@ def _calibrate(options: argparse.Namespace) -> int:
     from course.evaluation import calibration
 
     budget.settle()
-    print(calibration.table(calibration.calibrate(options.clips, options.seed)))
+    if options.pairs:
+        print(calibration.rows_table(calibration.calibrate_pairs(options.clips, options.seed)))
+    else:
+        print(calibration.table(calibration.calibrate(options.clips, options.seed)))
     return 0
 
 
@@ -379,11 +383,7 @@ def _benchmark(options: argparse.Namespace) -> int:
     elif options.what == "layers":
         print(benchmark.table(benchmark.layers()))
     elif options.what == "cache":
-        for row in benchmark.cache():
-            print(
-                f"{row.batch_size} at a time: {row.seconds_cached:.2f} s of CPU time with a cache, "
-                f"{row.seconds_uncached:.2f} s without: {row.ratio:.1f} times as long"
-            )
+        print(benchmark.cache_table(benchmark.cache()))
     elif options.what == "inflation":
         print(benchmark.inflation(cpu_minutes=options.cpu_minutes, num_seeds=options.seeds, record=options.record))
     else:

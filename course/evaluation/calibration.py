@@ -4,7 +4,7 @@ The bound on the residual is the strictest that the spoilt clips ask for and no 
 may pass, of the kind that is hardest to tell from real. The bound on motion follows the same rule.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -176,7 +176,7 @@ def calibrate(num_clips: int = 2000, seed: int = 0) -> Calibration:
     return Calibration(rows, valid_bound, min(bounds))
 
 
-def calibrate_pairs(num_clips: int = 1000, seed: int = 0) -> list[Row]:
+def calibrate_pairs(num_clips: int = 2000, seed: int = 0) -> list[Row]:
     """Judge real and spoilt clips of two sprites; the bounds are those of one sprite.
 
     What makes two clips out of one is tested here: that words go with their own sprite, and that nobody is missing or
@@ -266,15 +266,24 @@ def _third_sprite(pair: SpriteClips, generator: torch.Generator) -> SpriteState:
 
 
 def table(calibration: Calibration) -> str:
-    """Lay the calibration out as text, a line for each kind of clip."""
+    """Lay the calibration out as text: a line for each kind of clip, and the bounds."""
+    return "\n".join(
+        (
+            rows_table(calibration.rows),
+            f"bound on the residual: {calibration.valid_bound:.4f} derived, {VALID_BOUND} in force",
+            f"bound on the motion:   {calibration.motion_bound:.4f} derived, {MOTION_BOUND} in force",
+        )
+    )
+
+
+def rows_table(rows: Sequence[Row]) -> str:
+    """Lay rows out as text, a line for each kind of clip."""
     lines = [f"{'clips':42}{'VALID':>8}{'ASKED':>8}{'CAPTION':>9}{'residual: 1 %':>15}{'median':>8}{'99.5 %':>8}"]
-    for row in calibration.rows:
+    for row in rows:
         low, middle, high = row.residual
         lines.append(
             f"{row.name:42}{row.valid:8.1%}{row.motion:8.1%}{row.caption:9.1%}{low:15.4f}{middle:8.4f}{high:8.4f}"
         )
-    lines.append(f"bound on the residual: {calibration.valid_bound:.4f} derived, {VALID_BOUND} in force")
-    lines.append(f"bound on the motion:   {calibration.motion_bound:.4f} derived, {MOTION_BOUND} in force")
     return "\n".join(lines)
 
 

@@ -33,7 +33,7 @@ def keep_top_k(logits: Tensor, k: int) -> Tensor:
         (..., K), minus infinity where a token is ruled out.
 
     Paper:
-        Fan, Lewis and Dauphin 2018, arXiv 1805.04833, section 5.4.
+        Fan, Lewis and Dauphin 2018, arXiv 1805.04833.
     """
     if k < 1:
         raise ValueError(f"k: wanted at least 1, got {k}")
@@ -123,7 +123,7 @@ def sample_tokens(
         (B, N).
 
     Paper:
-        Guidance of tokens: Gafni et al. 2022 (Make-A-Scene), arXiv 2203.13131, section 3.4.
+        Guidance of tokens: Gafni et al. 2022 (Make-A-Scene), arXiv 2203.13131.
     """
     B = len(words)
     tokens = torch.zeros(B, 0, dtype=torch.long) if given is None else given

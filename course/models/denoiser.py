@@ -69,7 +69,8 @@ class CaptionEncoder(nn.Module):
         num_words: of the vocabulary; index 0 is the word that is left out.
         max_words: of the longest caption.
         size: of the vector.
-        num_layers: Transformer blocks; with none, the vector is the sum of what each word says in its place.
+        num_layers: Transformer blocks; with none, the words are added up and their order is lost: enough for one
+            sprite, whose colour, shape and phrase are different words, and not for two.
     """
 
     def __init__(self, num_words: int, max_words: int, size: int, *, num_layers: int = 0) -> None:

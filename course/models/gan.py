@@ -139,7 +139,7 @@ class MotionCode(nn.Module):
     What the walk sets out from is told again at each frame: a circle has to know its way until it ends.
 
     Paper:
-        Tulyakov et al. 2017 (MoCoGAN), arXiv 1707.04993, section 3.1 (a recurrent walk over fresh noise; there nothing
+        Tulyakov et al. 2017 (MoCoGAN), arXiv 1707.04993 (a recurrent walk over fresh noise; there nothing
         else is told).
     """
 
@@ -185,7 +185,7 @@ class Generator(nn.Module):
     make pixels of its waves.
 
     Paper:
-        Karras et al. 2021 (Alias-Free GAN), arXiv 2106.12423, section 3.2 (waves as input, which are translated).
+        Karras et al. 2021 (Alias-Free GAN), arXiv 2106.12423 (waves as input, which are translated).
         Codes as in MoCoGAN (see ``MotionCode``).
     """
 
@@ -300,7 +300,7 @@ class ClipCritic(nn.Module):
     """Score whole clips: each frame is read by the same layers, then all frames together, as channels of one picture.
 
     Paper:
-        A critic of frames and one of clips: Tulyakov et al. 2017 (MoCoGAN), arXiv 1707.04993, section 3.2. One that is
+        A critic of frames and one of clips: Tulyakov et al. 2017 (MoCoGAN), arXiv 1707.04993. One that is
         given clips whole: Vondrick, Pirsiavash and Torralba 2016 (VGAN), arXiv 1609.02612. Both convolve over time;
         frames stacked as channels are quicker for clips that are short.
     """

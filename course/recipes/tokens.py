@@ -23,7 +23,7 @@ from course.layers.quantization import perplexity
 from course.models.ngram import NGram, NGramConfig
 from course.models.token_transformer import TokenTransformer, TokenTransformerConfig
 from course.models.vqvae import VQVAE, VQVAEConfig
-from course.recipes.making import file_name, make_checkpoint
+from course.recipes.making import make_checkpoint
 from course.recipes.text_to_clip import WORLD, captions_of, leave_words_out
 from course.training.checkpoint import Card, Resume, load
 from course.training.ema import EMA
@@ -129,15 +129,15 @@ def autoencoder_metrics(model: VQVAE) -> dict[str, float]:
     return found
 
 
-def train_autoencoder_checkpoint(run: AutoencoderRun, *, folder: Path) -> Card:
-    """Train and test an autoencoder, and keep it in a folder; what is found there is not trained again."""
+def autoencoder_checkpoint(path: Path, run: AutoencoderRun, *, command: str) -> Card:
+    """Train and test an autoencoder, and keep it with its card: see ``making.make_checkpoint``."""
     return make_checkpoint(
-        folder / file_name(f"tokens {run.name} {run.seed}"),
+        path,
         recipe=run.recipe,
         seed=run.seed,
         config=asdict(run.config),
         data=_DATA,
-        command=f"python -m course benchmark tokens --seeds {run.seed + 1}",
+        command=command,
         train=lambda resume: train_autoencoder(run, resume=resume),
         measure=autoencoder_metrics,
     )
@@ -285,8 +285,8 @@ def draw_clips(
     return torch.cat(drawn)
 
 
-SAMPLING: dict[str, object] = {"temperature": 1.0, "top_p": 0.9, "guidance": 1.5}
-"""How clips are drawn, unless it is said otherwise."""
+SAMPLING: dict[str, object] = {"temperature": 0.5}
+"""How clips are drawn, unless it is said otherwise. Guidance did harm: see ``data/records/tokens_log.csv``."""
 
 
 def judge_drawn(
@@ -363,21 +363,22 @@ def shuffled_captions(verdict: Verdict, combinations: Sequence[Combination], *, 
     return (good & torch.tensor(right)).float().mean().item()
 
 
-def train_transformer_checkpoint(run: TransformerRun, autoencoder: VQVAE, *, folder: Path) -> Card:
-    """Train and test a Transformer, and keep it in a folder; what is found there is not trained again.
+def transformer_checkpoint(path: Path, run: TransformerRun, autoencoder: VQVAE, *, command: str) -> Card:
+    """Train and test a Transformer, and keep it with its card: see ``making.make_checkpoint``.
 
     Args:
+        path: of the weights, NAME.safetensors.
         run: which one.
         autoencoder: as it is kept, so that the tokens are those that it will write later.
-        folder: of the weights.
+        command: what makes the checkpoint again, for the card.
     """
     return make_checkpoint(
-        folder / file_name(f"tokens transformer {run.name} {run.seed}"),
+        path,
         recipe=run.recipe,
         seed=run.seed,
         config=asdict(run.config),
         data=f"captions, and the tokens of {_DATA}",
-        command=f"python -m course benchmark tokens --seeds {run.seed + 1}",
+        command=command,
         train=lambda resume: train_transformer(run, autoencoder, resume=resume),
         measure=lambda model: token_metrics(model, autoencoder),
     )

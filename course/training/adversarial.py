@@ -104,7 +104,7 @@ def mode_seeking_loss(clips: Tensor, noise: Tensor) -> Tensor:
         noise: (B, N), that they were drawn from.
 
     Paper:
-        Mao et al. 2019, arXiv 1903.05628, eq. 1, with its sign turned.
+        Mao et al. 2019, arXiv 1903.05628, with its sign turned.
     """
     (one, other), (noise_one, noise_other) = clips.flatten(1).chunk(2), noise.chunk(2)
     return -((one - other).abs().mean(dim=1) / (noise_one - noise_other).abs().mean(dim=1)).mean()

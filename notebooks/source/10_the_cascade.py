@@ -756,7 +756,7 @@ claim(
 #
 # Each stage is told the caption. Does it listen? A test with a lie: `space 32` is given a real clip and *another's caption*, or no words at all. If it follows the picture, colour and shape stay; if it follows the words, they change. We give it little noise and much, and let it go unguided and guided, at a scale of 3. **Under which of these will the words win?**
 
-# %%
+# %% tags=["nbval-ignore-output"]
 TEXTS = {
     "its own": some,
     "none": [""] * len(some),  # every word left out

@@ -48,6 +48,14 @@ def test_a_card_names_the_command_that_makes_it_again(name):
     assert name.endswith(f"_{card.seed}")
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_caption_is_drawn_as_well_as_was_set_out(seed):
+    """Measured on 20 clips of each caption; that the networks are what their cards say is tested below."""
+    metrics = read_card(CHECKPOINTS / f"text_unet_{seed}.safetensors").metrics
+    assert metrics["caption, all"] >= 0.99
+    assert metrics["caption, held out"] >= 0.97
+
+
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_a_predictor_is_what_its_card_says(name):
     """On a twentieth of the clips that the card tells of."""

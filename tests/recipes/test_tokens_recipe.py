@@ -29,9 +29,7 @@ from course.recipes.tokens import (
     token_batch,
     token_loss,
     train_autoencoder,
-    train_autoencoder_checkpoint,
     train_transformer,
-    train_transformer_checkpoint,
     transformer_config,
 )
 from course.training.checkpoint import Resume
@@ -179,20 +177,21 @@ def test_drawing_repeats_and_begins_with_what_is_given(autoencoder):
 def test_what_is_kept_draws_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "autoencoder_metrics", lambda model: {"nothing": 0.0})
     monkeypatch.setattr(recipe, "token_metrics", lambda model, autoencoder: {"nothing": 0.0})
-    card = train_autoencoder_checkpoint(FIRST, folder=tmp_path)
+    path, other = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    card = recipe.autoencoder_checkpoint(path, FIRST, command="make first")
+    assert card.command == "make first"
     assert card.recipe.startswith("tokens, small quantizer: 1 CPU seconds")
-    first = load_autoencoder(tmp_path / "tokens_small_0.safetensors")
+    first = load_autoencoder(path)
     clips, captions = real_clips(HELD_OUT, num_each=1, seed=0)
     assert first.config == SMALL
-    train_transformer_checkpoint(SECOND, first, folder=tmp_path)
-    second = load_transformer(tmp_path / "tokens_transformer_small_0.safetensors")
+    assert recipe.transformer_checkpoint(other, SECOND, first, command="make second").command == "make second"
+    second = load_transformer(other)
     assert second.config == FORM
     tokens = first.encode(clips)
-    again = load_autoencoder(tmp_path / "tokens_small_0.safetensors")
-    assert torch.equal(again.encode(clips), tokens)
+    assert torch.equal(load_autoencoder(path).encode(clips), tokens)
     assert second(indices(captions), tokens).shape == (len(HELD_OUT), SMALL.num_tokens + 1, 16)
     with pytest.raises(ValueError, match="another training, recipe: wanted"):
-        train_autoencoder_checkpoint(replace(FIRST, cpu_seconds=2.0), folder=tmp_path)
+        recipe.autoencoder_checkpoint(path, replace(FIRST, cpu_seconds=2.0), command="make first")
 
 
 @pytest.mark.parametrize("name", AUTOENCODERS)
