@@ -1044,7 +1044,7 @@ for motion in dict.fromkeys(one.motion for one in ASKED):
     print(f"{sum(mine) / len(mine):.2f}  all captions that say: {motion}")
 
 # %% [markdown]
-# Only *clockwise* fails now and then, and among the trained captions as well: what is hard is not the new combination but the one path that bends.
+# It is nearly always *clockwise* that fails now and then, and among the trained captions as well: what is hard is not the new combination but the one path that bends.
 
 # %% [markdown]
 # ## 9. Steps, samplers, scale
