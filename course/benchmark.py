@@ -1,7 +1,5 @@
 """How quickly the datasets render, and the layers beside PyTorch's; and what predictors learn: all in CPU time."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +20,9 @@ from course.layers.attention import MultiHeadAttention, attention
 from course.layers.convolution import Conv2Plus1d, Conv3d, channels_between
 from course.layers.recurrent import GRUCell, LSTMCell, Recurrent, RNNCell
 from course.models.token_transformer import TokenTransformer, TokenTransformerConfig
+from course.recipes.families import FAMILIES, Entry, enter
 from course.recipes.image_to_video import compare_inflated
+from course.recipes.making import write_csv
 from course.recipes.prediction import (
     HORIZON,
     PREDICTION_MODELS,
@@ -207,17 +207,7 @@ def _write_record(
                     (trained.num_steps, trained.num_parameters, f"{trained.cpu_seconds:.1f}") if trained else [""] * 3
                 )
                 rows.append([*row, *cost])
-    _write_csv(path, rows)
-
-
-def _write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    """Write rows to a file, whole or not at all."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    part = path.with_suffix(".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(text.getvalue(), encoding="utf-8")
-    part.replace(path)
+    write_csv(path, rows)
 
 
 def text(
@@ -260,7 +250,7 @@ def text(
             card = cards[run]
             numbers = (f"{value:.4f}" for value in card.metrics.values())
             rows.append([model, run.seed, f"{card.cpu_seconds:.1f}", card.num_steps, *numbers])
-        _write_csv(record, rows)
+        write_csv(record, rows)
     lines = [
         f"{'model':<24}{'minutes':>8}{'CAPTION':>9}{'spread':>8}{'held out':>10}{'spread':>8}{'VALID':>8}{'MOTION':>8}"
     ]
@@ -273,6 +263,60 @@ def text(
             line += f"{mean(values):>{width}.3f}{spread:>8}"
         line += "".join(f"{mean(metrics[name] for metrics in found):>8.3f}" for name in ("valid, all", "motion, all"))
         lines.append(line)
+    return "\n".join(lines)
+
+
+def families(
+    *,
+    cpu_minutes: Sequence[float],
+    num_seeds: int,
+    folder: Path,
+    models: Sequence[str] = (),
+    record: Path | None = None,
+) -> str:
+    """Let a GAN, tokens, diffusion and the cascade run against one another, in equal CPU time, and write who is where.
+
+    What is finished is kept, and what is interrupted goes on when the same is asked for again.
+
+    Args:
+        cpu_minutes: of each training, all its networks together, on one thread; one training for each.
+        num_seeds: trainings of each family for each budget, at least 1.
+        folder: where they are kept.
+        models: some of ``FAMILIES``; all of them, if none is named.
+        record: an .csv file to write with a row for each training and way of drawing; None for none.
+
+    Returns:
+        A table: CAPTION, VALID, MOTION and COVERAGE of held-out captions, and what a clip costs.
+
+    Raises:
+        ValueError: if an argument does not fit, or a file of the folder is damaged.
+    """
+    models = tuple(dict.fromkeys(models)) or tuple(FAMILIES)
+    _expect_budgets(cpu_minutes, num_seeds)
+    asked = [(name, minutes, seed) for minutes in cpu_minutes for name in models for seed in range(num_seeds)]
+    entries: list[Entry] = []
+    for name, minutes, seed in progress(asked, description="trainings"):
+        entries += enter(name, seed=seed, cpu_minutes=minutes, folder=folder)
+    if record is not None:
+        rows = [["family", "draws", "way", "seed", "CPU minutes", *entries[0].numbers]]
+        for entry in entries:
+            numbers = (f"{value:.4f}" for value in entry.numbers.values())
+            about = (entry.family, FAMILIES[entry.family].draws, entry.way, entry.seed, f"{entry.cpu_minutes:g}")
+            rows.append([*about, *numbers])
+        write_csv(record, rows)
+    columns = ("caption", "valid", "motion", "coverage")
+    lines = [
+        f"{'family':<11}{'way of drawing':<24}{'minutes':>8}{'CAPTION':>9}{'spread':>8}"
+        + "".join(f"{name.upper():>10}" for name in columns[1:])
+        + f"{'seconds a clip':>16}"
+    ]
+    for about in dict.fromkeys((entry.family, entry.way, entry.cpu_minutes) for entry in entries):
+        found = [entry.numbers for entry in entries if (entry.family, entry.way, entry.cpu_minutes) == about]
+        captions = [numbers["caption"] for numbers in found]
+        spread = f"{stdev(captions):.3f}" if len(found) > 1 else ""
+        line = f"{about[0]:<11}{about[1]:<24}{about[2]:>8g}{mean(captions):>9.3f}{spread:>8}"
+        line += "".join(f"{mean(numbers[name] for numbers in found):>10.3f}" for name in columns[1:])
+        lines.append(f"{line}{mean(numbers['CPU seconds a clip'] for numbers in found):>16.4f}")
     return "\n".join(lines)
 
 
@@ -298,7 +342,7 @@ def inflation(*, cpu_minutes: Sequence[float], num_seeds: int, record: Path | No
     if record is not None:
         rows = [["model", "seed", *names]]
         rows += [[name, seed, *(f"{value:.4f}" for value in numbers.values())] for name, seed, numbers in found]
-        _write_csv(record, rows)
+        write_csv(record, rows)
     lines = [f"{'':<22}{'seed':>5}" + "".join(f"{name:>17}" for name in names)]
     for name, seed, numbers in found:
         lines.append(f"{name:<22}{seed:>5}" + "".join(f"{value:>17.3f}" for value in numbers.values()))

@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, about, example in (
         ("prediction", "what predictors of moving digits learn in equal CPU time", "SimVP medium"),
         ("text", "what denoisers that draw a clip for a caption learn in equal CPU time", "U-Net"),
+        ("families", "GAN, tokens, diffusion and cascade: what each learns in equal CPU time, and costs", "GAN"),
     ):
         what = whats.add_parser(name, help=about)
         what.add_argument("--seeds", type=int, default=1, metavar="S", help="trainings of each model (1)")
@@ -131,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
             help=f"where the trainings are kept, to go on after an interruption (data/own/{name})",
         )
         what.add_argument("--record", type=Path, metavar="FILE", help="write a row for each training to a .csv file")
-        minutes = {"nargs": "+", "default": [6]} if name == "text" else {"default": 6}
+        minutes = {"default": 6} if name == "prediction" else {"nargs": "+", "default": [6]}
         what.add_argument("--cpu-minutes", type=float, metavar="M", help="of each training (6)", **minutes)
     what = whats.add_parser("inflation", help="what a network for clips gains from pictures, in equal CPU time")
     what.add_argument("--seeds", type=int, default=1, metavar="S", help="trainings of each (1)")
@@ -397,6 +398,8 @@ def _benchmark(options: argparse.Namespace) -> int:
         try:
             if options.what == "text":
                 print(benchmark.text(**asked))
+            elif options.what == "families":
+                print(benchmark.families(**asked))
             else:
                 images = read_images(options.mnist, "test") if options.mnist else None
                 print(benchmark.prediction(**asked, images=images, num_processes=options.processes))

@@ -1,8 +1,10 @@
 """The experiment of chapter 08: a GAN that draws a clip for a caption, and what each of its two critics is for."""
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import mean
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from course.datasets import sprites
 from course.datasets.captions import ALL, HELD_OUT, TRAINED, Combination, caption, indices
 from course.evaluation.judge import Verdict, coverage, judge
 from course.models.gan import ClipCritic, FrameCritic, GANConfig, Generator, Noise, draw_noise
-from course.recipes.making import make_checkpoint
+from course.recipes.making import make_checkpoint, write_csv
 from course.recipes.text_to_clip import WORLD, captions_of
 from course.training.adversarial import (
     AdversarialConfig,
@@ -75,8 +77,8 @@ GAN_SETTINGS: dict[str, GANSetting] = {
     "clip critic": GANSetting(critics=("clip",)),
     "collapsed": GANSetting(config=GANConfig(loudness=0.02), mode_seeking=0.0),
 }
-"""The GANs of chapter 08. The last is made to collapse: its noise is a whisper beside the words, and nobody asks that two
-clips of one caption differ."""
+"""The GANs of chapter 08. The last is made to collapse: its noise is a whisper beside the words, and nobody asks
+that two clips of one caption differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,17 +306,32 @@ def gan_metrics(network: Generator) -> dict[str, float]:
     return found
 
 
-def gan_checkpoint(path: Path, run: GANRun, *, command: str) -> Card:
+def gan_checkpoint(
+    path: Path, run: GANRun, *, command: str, measure: Callable[[Generator], dict[str, float]] = gan_metrics
+) -> Card:
     """Train and test a GAN, and keep its generator with its card; what is there already is not made again.
+
+    The losses of the training are kept beside it, NAME.csv: see ``read_losses``.
 
     Args:
         path: of the weights, NAME.safetensors.
         run: which training.
         command: what makes the checkpoint again, for the card.
+        measure: from the generator to its metrics.
 
     Raises:
         ValueError: if a file that is there is damaged, or is another training's.
     """
+
+    def train(resume: Resume) -> tuple[Generator, AdversarialHistory]:
+        generator, history = train_gan(run, resume=resume)
+        rows: list[list[object]] = [["turn", "critics", "generator"]]
+        for turn in range(0, len(history.losses), _LOSSES_EVERY):
+            some = slice(turn, turn + _LOSSES_EVERY)
+            rows.append([turn, *(f"{mean(one[some]):.4f}" for one in (history.losses, history.generator_losses))])
+        write_csv(path.with_suffix(".csv"), rows)
+        return generator, history
+
     return make_checkpoint(
         path,
         recipe=run.recipe,
@@ -322,9 +339,23 @@ def gan_checkpoint(path: Path, run: GANRun, *, command: str) -> Card:
         config=asdict(run.setting.config),
         data="captions and clips of 8 frames of 16 x 16 pixels, rendered as they are used; no held-out combination",
         command=command,
-        train=lambda resume: train_gan(run, resume=resume),
-        measure=gan_metrics,
+        train=train,
+        measure=measure,
     )
+
+
+_LOSSES_EVERY = 25
+
+
+def read_losses(path: Path) -> dict[str, list[float]]:
+    """Read what critics and generator lost in the training of a GAN, averaged over every 25 turns.
+
+    Args:
+        path: of the weights, NAME.safetensors; the losses lie beside it.
+    """
+    with path.with_suffix(".csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {who: [float(row[who]) for row in rows] for who in ("critics", "generator")}
 
 
 def load_gan(path: Path) -> Generator:

@@ -1,8 +1,10 @@
 """Make a checkpoint: train, measure, keep with its card; what is there already is not made again."""
 
+import csv
+import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
@@ -70,6 +72,16 @@ def make_checkpoint(
         card = save(path, model, card=card, bits=BITS)
     resume.discard()
     return card
+
+
+def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    """Write rows to a file, whole or not at all."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    part = path.with_suffix(".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(text.getvalue(), encoding="utf-8")
+    part.replace(path)
 
 
 def file_name(words: str) -> str:

@@ -7,13 +7,28 @@ from pathlib import Path
 from torch import nn
 
 from course import budget
+from course.models.gan import Generator
+from course.models.token_transformer import TokenTransformer
+from course.models.vqvae import VQVAE
 from course.recipes.camera import WAYS, camera_checkpoint, camera_run
 from course.recipes.cascade import STAGES, cascade_checkpoint, cascade_run
 from course.recipes.context import CONTEXT_RUNS, checkpoint_name, context_checkpoint
 from course.recipes.denoising import DenoiserRun, load_denoiser
+from course.recipes.gan import GANRun, gan_checkpoint
+from course.recipes.gan import load_gan as load_generator
 from course.recipes.image_to_video import picture_checkpoint, picture_run
 from course.recipes.prediction import PredictionRun, load_prediction, prediction_checkpoint
 from course.recipes.text_to_clip import text_checkpoint, text_run
+from course.recipes.tokens import (
+    AutoencoderRun,
+    TransformerRun,
+    autoencoder_checkpoint,
+    autoencoder_run,
+    load_autoencoder,
+    load_transformer,
+    transformer_checkpoint,
+    transformer_run,
+)
 from course.training.checkpoint import Card
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "data" / "checkpoints"
@@ -28,6 +43,20 @@ PREDICTORS: Mapping[str, PredictionRun] = {
     for seed in budget.SEEDS
 }
 """Predictors of moving digits, for chapter 06: trained for 6 CPU-minutes, and for a quarter of it."""
+
+GANS: Mapping[str, GANRun] = {
+    f"gan_{name.replace(' critics', '').replace(' ', '_')}_{seed}": GANRun(
+        name=name, seed=seed, cpu_seconds=cpu_seconds
+    )
+    for name, cpu_seconds, seeds in (
+        ("both critics", 600.0, budget.SEEDS),
+        ("frame critic", 300.0, budget.SEEDS),
+        ("clip critic", 300.0, budget.SEEDS),
+        ("collapsed", 300.0, budget.SEEDS[:1]),
+    )
+    for seed in seeds
+}
+"""Generators of clips for a caption, for chapter 08."""
 
 TEXT_DENOISERS: Mapping[str, DenoiserRun] = {
     **{f"text_unet_{seed}": text_run("U-Net", seed=seed, cpu_seconds=360.0) for seed in budget.SEEDS},
@@ -56,12 +85,30 @@ CAMERA_DENOISERS: Mapping[str, DenoiserRun] = {
 }
 """Denoisers that film a photograph, for chapter 12."""
 
+AUTOENCODER_RUNS: Mapping[str, AutoencoderRun] = {
+    **{f"tokens_autoencoder_{seed}": autoencoder_run("vector", seed=seed, cpu_seconds=180.0) for seed in budget.SEEDS},
+    "tokens_scalar_0": autoencoder_run("finite scalar", seed=0, cpu_seconds=180.0),
+}
+"""From clips to tokens and back, for chapter 11."""
+
+TRANSFORMER_RUNS: Mapping[str, TransformerRun] = {
+    f"tokens_transformer_{seed}": transformer_run("vector", seed=seed, cpu_seconds=1500.0) for seed in budget.SEEDS
+}
+"""From a caption to the tokens of ``AUTOENCODER_RUNS`` with the same seed, for chapter 11."""
+
 DENOISERS: Mapping[str, DenoiserRun] = {
     **TEXT_DENOISERS,
     **CASCADE_DENOISERS,
     **PICTURE_DENOISERS,
     **CAMERA_DENOISERS,
 }
+
+
+def _transformer_checkpoint(path: Path, *, run: TransformerRun, command: str) -> Card:
+    """Train a Transformer over the tokens of the autoencoder that lies beside it; make that first, if it must be."""
+    autoencoder, _ = make_shipped(f"tokens_autoencoder_{run.seed}", folder=path.parent)
+    return transformer_checkpoint(path, run, load_autoencoder(autoencoder), command=command)
+
 
 SHIPPED: Mapping[str, Callable[..., Card]] = {
     **{name: partial(prediction_checkpoint, run=run) for name, run in PREDICTORS.items()},
@@ -70,6 +117,9 @@ SHIPPED: Mapping[str, Callable[..., Card]] = {
     **{name: partial(cascade_checkpoint, run=run) for name, run in CASCADE_DENOISERS.items()},
     **{name: partial(picture_checkpoint, run=run) for name, run in PICTURE_DENOISERS.items()},
     **{name: partial(camera_checkpoint, run=run) for name, run in CAMERA_DENOISERS.items()},
+    **{name: partial(gan_checkpoint, run=run) for name, run in GANS.items()},
+    **{name: partial(autoencoder_checkpoint, run=run) for name, run in AUTOENCODER_RUNS.items()},
+    **{name: partial(_transformer_checkpoint, run=run) for name, run in TRANSFORMER_RUNS.items()},
 }
 """For each checkpoint what trains it and keeps it with its card; takes the path, and the command for the card."""
 
@@ -123,6 +173,41 @@ def load_cascade(seed: int = 0) -> dict[str, nn.Module]:
     """
     names = {"base": f"text_unet_{seed}"} | {stage: f"cascade_{stage.replace(' ', '_')}_{seed}" for stage in STAGES[1:]}
     return {stage: load_shipped_denoiser(name) for stage, name in names.items()}
+
+
+def load_gan(name: str) -> Generator:
+    """Load one of ``GANS``, to be called as ``generator(noise, words)``.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        ValueError: for another name, or if the file is damaged or another network's.
+    """
+    _expect_name(name, GANS)
+    return load_generator(CHECKPOINTS / f"{name}.safetensors")
+
+
+def load_shipped_autoencoder(name: str) -> VQVAE:
+    """Load one of ``AUTOENCODER_RUNS``.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        ValueError: for another name, or if the file is damaged or another network's.
+    """
+    _expect_name(name, AUTOENCODER_RUNS)
+    return load_autoencoder(CHECKPOINTS / f"{name}.safetensors")
+
+
+def load_tokens(seed: int = 0) -> tuple[VQVAE, TokenTransformer]:
+    """Load an autoencoder and the Transformer over its tokens.
+
+    Raises:
+        FileNotFoundError: if one is not there.
+        ValueError: for another seed, or if a file is damaged or another network's.
+    """
+    name = f"tokens_transformer_{seed}"
+    _expect_name(name, TRANSFORMER_RUNS)
+    autoencoder = load_shipped_autoencoder(f"tokens_autoencoder_{seed}")
+    return autoencoder, load_transformer(CHECKPOINTS / f"{name}.safetensors")
 
 
 def _expect_name(name: str, names: Mapping[str, object]) -> None:

@@ -6,7 +6,7 @@ stays as it is, and a Transformer learns which tokens follow a caption, and one 
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from math import log
+from math import log, prod
 from pathlib import Path
 
 import torch
@@ -129,7 +129,13 @@ def autoencoder_metrics(model: VQVAE) -> dict[str, float]:
     return found
 
 
-def autoencoder_checkpoint(path: Path, run: AutoencoderRun, *, command: str) -> Card:
+def autoencoder_checkpoint(
+    path: Path,
+    run: AutoencoderRun,
+    *,
+    command: str,
+    measure: Callable[[VQVAE], dict[str, float]] = autoencoder_metrics,
+) -> Card:
     """Train and test an autoencoder, and keep it with its card: see ``making.make_checkpoint``."""
     return make_checkpoint(
         path,
@@ -139,7 +145,7 @@ def autoencoder_checkpoint(path: Path, run: AutoencoderRun, *, command: str) -> 
         data=_DATA,
         command=command,
         train=lambda resume: train_autoencoder(run, resume=resume),
-        measure=autoencoder_metrics,
+        measure=measure,
     )
 
 
@@ -179,6 +185,15 @@ class TransformerRun:
             f"tokens, Transformer over those of the {self.name} quantizer: {self.cpu_seconds:g} CPU seconds, batches "
             f"of {TRANSFORMER_BATCH}, learning rate {TRANSFORMER_RATE:g}, weights averaged with {EMA_DECAY:g}"
         )
+
+
+def transformer_run(name: str, *, seed: int, cpu_seconds: float) -> TransformerRun:
+    """Return the training of a Transformer over the tokens of one of ``AUTOENCODERS``."""
+    autoencoder = autoencoder_run(name, seed=seed, cpu_seconds=0.0).config
+    num_codes = autoencoder.num_codes if autoencoder.quantizer == "vector" else prod(autoencoder.levels)
+    return TransformerRun(
+        name=name, config=transformer_config(autoencoder, num_codes), seed=seed, cpu_seconds=cpu_seconds
+    )
 
 
 def transformer_config(autoencoder: VQVAEConfig, num_codes: int) -> TokenTransformerConfig:
@@ -363,7 +378,14 @@ def shuffled_captions(verdict: Verdict, combinations: Sequence[Combination], *, 
     return (good & torch.tensor(right)).float().mean().item()
 
 
-def transformer_checkpoint(path: Path, run: TransformerRun, autoencoder: VQVAE, *, command: str) -> Card:
+def transformer_checkpoint(
+    path: Path,
+    run: TransformerRun,
+    autoencoder: VQVAE,
+    *,
+    command: str,
+    measure: Callable[[TokenTransformer, VQVAE], dict[str, float]] = token_metrics,
+) -> Card:
     """Train and test a Transformer, and keep it with its card: see ``making.make_checkpoint``.
 
     Args:
@@ -371,6 +393,7 @@ def transformer_checkpoint(path: Path, run: TransformerRun, autoencoder: VQVAE, 
         run: which one.
         autoencoder: as it is kept, so that the tokens are those that it will write later.
         command: what makes the checkpoint again, for the card.
+        measure: from the Transformer and the autoencoder to the metrics.
     """
     return make_checkpoint(
         path,
@@ -380,7 +403,7 @@ def transformer_checkpoint(path: Path, run: TransformerRun, autoencoder: VQVAE, 
         data=f"captions, and the tokens of {_DATA}",
         command=command,
         train=lambda resume: train_transformer(run, autoencoder, resume=resume),
-        measure=lambda model: token_metrics(model, autoencoder),
+        measure=lambda model: measure(model, autoencoder),
     )
 
 
