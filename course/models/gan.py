@@ -18,9 +18,6 @@ from course.layers.spectral import spectral_norm
 
 FARTHEST = 0.8
 """How far the canvas is moved from the middle of the frame at most, in half sides."""
-FASTEST = 0.3
-"""How far it is moved at most from one frame to the next. Jumps are hard to unlearn: a canvas that is elsewhere in each
-frame is pushed in as many directions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,8 +220,8 @@ class Generator(nn.Module):
         Returns:
             (B, T, 2), (row, column) of its middle in half sides, 0 in the middle of the frame.
         """
-        steps = FASTEST * self.step(motion[:, 1:]).tanh()  # (B, T - 1, 2)
-        return folded(torch.cat([self.start(motion[:, :1]), steps], dim=1).cumsum(dim=1), FARTHEST)
+        steps = torch.cat([self.start(motion[:, :1]), self.step(motion[:, 1:])], dim=1)  # (B, T, 2)
+        return folded(steps.cumsum(dim=1), FARTHEST)
 
     def render(self, content: Tensor, motion: Tensor) -> Tensor:
         """Draw clips of a content code each, (B, code_size), and motion codes, (B, T, code_size).

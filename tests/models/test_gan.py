@@ -9,7 +9,6 @@ from torch import nn
 
 from course.models.gan import (
     FARTHEST,
-    FASTEST,
     ClipCritic,
     ContentCode,
     FrameCritic,
@@ -94,7 +93,7 @@ def test_motion_moves_what_is_drawn_and_changes_nothing_of_it():
         generator.step.weight.zero_()
         generator.step.weight[0, 0] = generator.step.weight[1, 1] = 1
     motion = torch.zeros(1, 4, 12)
-    motion[0, 1, 0] = motion[0, 2, 1] = math.atanh(0.25 / FASTEST)  # half sides of 8 pixels
+    motion[0, 1, 0] = motion[0, 2, 1] = 0.25  # half sides of 8 pixels
     clips = generator.render(torch.randn(1, 12), motion)
     assert clips[0].std() > 0
     assert torch.allclose(clips[0, 1, :, 2:], clips[0, 0, :, :-2], atol=1e-5)  # down
@@ -102,11 +101,10 @@ def test_motion_moves_what_is_drawn_and_changes_nothing_of_it():
     assert torch.equal(clips[0, 3], clips[0, 2])
 
 
-def test_no_step_is_faster_than_the_fastest():
+def test_the_canvas_stays_in_the_frame():
     generator = made(Generator)
     places = generator.places(100 * torch.randn(3, 4, 12))
     assert places.shape == (3, 4, 2)
-    assert 0.9 * FASTEST < places.diff(dim=1).abs().max() <= 1.001 * FASTEST
     assert places.abs().max() <= 1.001 * FARTHEST
 
 
