@@ -1,6 +1,5 @@
 """The video GAN: what stays and what moves, what each critic sees, and that nothing is left out of the training."""
 
-import math
 from dataclasses import replace
 
 import pytest
