@@ -5,7 +5,7 @@ stays as it is, and a Transformer learns which tokens follow a caption, and one 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import log, prod
 from pathlib import Path
 
@@ -29,15 +29,16 @@ from course.training.checkpoint import Card, Resume, load
 from course.training.ema import EMA
 from course.training.loop import History, TrainConfig, step_generator, train
 
+_FORM = VQVAEConfig(frames_per_token=2, hidden_channels=(96,), time_channels=96, num_codes=128, levels=(4, 4, 8))
 AUTOENCODERS: dict[str, VQVAEConfig] = {
-    "vector": VQVAEConfig(),
-    "finite scalar": VQVAEConfig(quantizer="finite scalar"),
+    "vector": _FORM,
+    "finite scalar": replace(_FORM, quantizer="finite scalar"),
 }
 """The autoencoders of chapter 11, by their quantizer."""
 COMMITMENT = 0.02
 """How much it counts that a latent lies near its code, beside the squared error of the pixels."""
 AUTOENCODER_RATE, AUTOENCODER_BATCH = 4e-3, 16
-TRANSFORMER_RATE, TRANSFORMER_BATCH, EMA_DECAY = 2e-3, 16, 0.99
+TRANSFORMER_RATE, TRANSFORMER_BATCH, EMA_DECAY = 3e-3, 16, 0.995
 _DATA = "clips of 8 frames of 16 x 16 pixels, rendered as they are used; no held-out combination"
 
 
@@ -203,6 +204,8 @@ def transformer_config(autoencoder: VQVAEConfig, num_codes: int) -> TokenTransfo
         tokens_per_frame=autoencoder.tokens_per_group,
         num_words=len(VOCABULARY),
         max_words=MAX_WORDS,
+        num_layers=3,
+        frames_before=1,
     )
 
 
