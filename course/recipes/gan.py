@@ -61,7 +61,7 @@ class GANSetting:
     batch_size: int = 16
     learning_rate: float = 1e-3
     critic_rate: float = 1.0
-    ema_decay: float = 0.99
+    ema_decay: float = 0.998
 
     def __post_init__(self) -> None:
         """Check the names."""

@@ -50,9 +50,9 @@ GANS: Mapping[str, GANRun] = {
     )
     for name, cpu_seconds, seeds in (
         ("both critics", 600.0, budget.SEEDS),
-        ("frame critic", 300.0, budget.SEEDS),
-        ("clip critic", 300.0, budget.SEEDS),
-        ("collapsed", 300.0, budget.SEEDS[:1]),
+        ("frame critic", 200.0, budget.SEEDS),
+        ("clip critic", 200.0, budget.SEEDS),
+        ("collapsed", 200.0, budget.SEEDS[:1]),
     )
     for seed in seeds
 }
@@ -92,7 +92,7 @@ AUTOENCODER_RUNS: Mapping[str, AutoencoderRun] = {
 """From clips to tokens and back, for chapter 11."""
 
 TRANSFORMER_RUNS: Mapping[str, TransformerRun] = {
-    f"tokens_transformer_{seed}": transformer_run("vector", seed=seed, cpu_seconds=1500.0) for seed in budget.SEEDS
+    f"tokens_transformer_{seed}": transformer_run("vector", seed=seed, cpu_seconds=1800.0) for seed in budget.SEEDS
 }
 """From a caption to the tokens of ``AUTOENCODER_RUNS`` with the same seed, for chapter 11."""
 

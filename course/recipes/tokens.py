@@ -303,7 +303,7 @@ def draw_clips(
     return torch.cat(drawn)
 
 
-SAMPLING: dict[str, object] = {"temperature": 0.5}
+SAMPLING: dict[str, object] = {"temperature": 0.35}
 """How clips are drawn, unless it is said otherwise. Guidance did harm: see ``data/records/tokens_log.csv``."""
 
 

@@ -201,7 +201,7 @@ def test_the_settings_fit_one_another(name):
     config = transformer_config(run.config, model.num_codes)
     assert (config.num_codes, config.num_words, config.max_words) == (model.num_codes, 18, 5)
     assert config.window >= run.config.num_tokens
-    assert sum(parameter.numel() for parameter in model.parameters()) < 800_000  # a byte each: half a megabyte
+    assert sum(parameter.numel() for parameter in model.parameters()) < 800_000  # a byte each
     assert sum(parameter.numel() for parameter in TokenTransformer(config).parameters()) < 970_000
     with pytest.raises(ValueError, match="name: wanted one of vector, finite scalar, got 'none'"):
         autoencoder_run("none", seed=0, cpu_seconds=1.0)
