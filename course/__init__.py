@@ -2,11 +2,12 @@
 
 Each module has one job, and imports run one way, from left to right (``tests/test_architecture.py`` walks them)::
 
-    clips, budget -> video -> datasets -> layers -> models -> diffusion -> training -> generation -> evaluation
-        -> display -> progress -> exercises -> notebooks -> workbook -> assignment -> recipes -> cli
+    clips, budget, distributed -> video -> datasets -> layers -> models -> diffusion -> training -> generation
+        -> evaluation -> display -> progress -> exercises -> notebooks -> workbook -> assignment -> recipes -> cli
 
 clips       the (B, T, C, H, W) convention: check, convert, resize, tile
 budget      smoke or full: how much work a run may do; seeds, threads, CPU time
+distributed several workers, one training: shares of a batch, gradients of all, one writer
 video       video files to clips and back
 datasets    sprites with their state and captions, drawings, digits, a test of memory, photographs, video files
 layers      recurrent cells, attention, positions, convolution in time, ways to tell a network a context, tokens

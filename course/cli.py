@@ -409,15 +409,20 @@ def _benchmark(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from course import distributed
     from course.recipes import shipped
 
     if options.list or options.name is None:
         print("\n".join(shipped.SHIPPED))
         return 0
     try:
-        path, card = shipped.make_shipped(options.name)
+        with distributed.workers():
+            path, card = shipped.make_shipped(options.name)
+            first = distributed.rank() == 0
     except KeyboardInterrupt:
         return _interrupted()
+    if not first:  # of several workers one says it
+        return 0
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in card.metrics.items())
     print(f"{path}: {card.recipe}; {card.num_steps} steps in {card.cpu_seconds:.1f} CPU seconds; {metrics}")
     return 0

@@ -11,7 +11,7 @@ COURSE = Path(__file__).parents[1] / "course"
 
 # Each part imports from its left only.
 LEFT_TO_RIGHT = (
-    "clips budget video datasets layers models diffusion training generation evaluation display "
+    "clips budget distributed video datasets layers models diffusion training generation evaluation display "
     "progress exercises notebooks workbook assignment recipes doctor benchmark cli __main__"
 )
 ORDER = LEFT_TO_RIGHT.split()

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from course import distributed
+
 
 @dataclass(frozen=True)
 class Quantized:
@@ -80,7 +82,7 @@ class VectorQuantizer(nn.Module):
     Each code is the average of the vectors that have lately been nearest to it. A code that hardly any vector chooses
     is dead: no average will ever move it to where the vectors are. It is put on one of the vectors of the batch, drawn
     with torch's own generator, and lives again. At the start all codes are dead, so that the first batch fills the
-    codebook. Codes move in training mode only.
+    codebook. Codes move in training mode only, and with several workers by the vectors of all of them.
 
     Args:
         num_codes: K.
@@ -114,11 +116,11 @@ class VectorQuantizer(nn.Module):
         """Quantize vectors, (..., D), and let the codebook follow them."""
         _expect_vectors(vectors, self.code_size)
         if self.training and not self.num_chosen.any():
-            self._revive(vectors.detach().reshape(-1, self.code_size))
+            self._revive(vectors.detach())
         tokens = self.nearest(vectors)
         codes = self.look_up(tokens)
         if self.training:
-            self._follow(vectors.detach().reshape(-1, self.code_size), tokens.flatten())
+            self._follow(vectors.detach(), tokens)
         return Quantized(straight_through(vectors, codes), tokens, F.mse_loss(vectors, codes))
 
     def nearest(self, vectors: Tensor) -> Tensor:
@@ -131,20 +133,22 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def _follow(self, vectors: Tensor, tokens: Tensor) -> None:
-        """Move each code to the average of the vectors that chose it. vectors: (N, D), tokens: (N,)."""
-        chosen = F.one_hot(tokens, self.num_codes).to(vectors)  # (N, K)
-        self.num_chosen.lerp_(chosen.sum(dim=0), 1 - self.decay)
-        self.total.lerp_(chosen.T @ vectors, 1 - self.decay)
+        """Move each code to the average of the vectors that chose it. vectors: (..., D), tokens: (...)."""
+        flat = vectors.reshape(-1, self.code_size)  # (N, D)
+        chosen = F.one_hot(tokens.flatten(), self.num_codes).to(flat)  # (N, K)
+        self.num_chosen.lerp_(distributed.summed(chosen.sum(dim=0)), 1 - self.decay)
+        self.total.lerp_(distributed.summed(chosen.T @ flat), 1 - self.decay)
         alive = self.num_chosen > 0
         self.codebook[alive] = self.total[alive] / self.num_chosen[alive, None]
         self._revive(vectors)
 
     @torch.no_grad()
     def _revive(self, vectors: Tensor) -> None:
-        """Put dead codes on vectors of the batch, (N, D), and count them as used as often as the rest."""
-        even = len(vectors) / self.num_codes
+        """Put dead codes on vectors of the batch, (..., D), and count them as used as often as the rest."""
+        even = distributed.num_workers() * vectors[..., 0].numel() / self.num_codes
         dead = (self.num_chosen < self.revive_below * even).nonzero()[:, 0]
         if len(dead):
+            vectors = distributed.gathered(vectors).reshape(-1, self.code_size)  # (N, D), the same on every worker
             some = vectors[torch.randint(len(vectors), (len(dead),))]
             self.codebook[dead] = some
             self.num_chosen[dead] = even

@@ -5,10 +5,12 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from torch import nn
 
+from course import distributed
 from course.training.checkpoint import Card, Resume, read_card, rounded, save
 from course.training.loop import History
 
@@ -29,7 +31,8 @@ def make_checkpoint(
 ) -> Card:
     """Train and test a model, and keep it with its card, with few bits for each number, unless it is there.
 
-    The state of the training is kept beside it until it is finished, so that one that was interrupted goes on.
+    The state of the training is kept beside it until it is finished, so that one that was interrupted goes on. With
+    several workers (``course.distributed``) all train, and the first alone looks at files, measures and writes.
 
     Args:
         path: of the weights, NAME.safetensors.
@@ -50,8 +53,9 @@ def make_checkpoint(
     config = json.loads(json.dumps(dict(config)))  # as a card brings it back
     about = {"recipe": recipe, "seed": seed, "config": config}
     resume = Resume(path=path.with_suffix(".state.safetensors"), run=about)
-    if path.exists() and path.with_suffix(".json").exists():  # a kill may have come between the two
-        card = read_card(path)
+    made = distributed.from_first(lambda: path.exists() and path.with_suffix(".json").exists())
+    if made:  # both: a kill may have come between the two
+        card = Card(**distributed.from_first(lambda: asdict(read_card(path))))
         for name, wanted in about.items():
             if getattr(card, name) != wanted:
                 raise ValueError(
@@ -60,22 +64,28 @@ def make_checkpoint(
                 )
     else:
         model, history = train(resume)
-        model.load_state_dict(rounded(model.state_dict(), BITS))
-        card = Card(
-            **about,
-            command=command,
-            data=data,
-            num_steps=len(history.losses),
-            cpu_seconds=history.cpu_seconds,
-            metrics=measure(model),
-        )
-        card = save(path, model, card=card, bits=BITS)
-    resume.discard()
+
+        def keep() -> dict[str, object]:
+            model.load_state_dict(rounded(model.state_dict(), BITS))
+            card = Card(
+                **about,
+                command=command,
+                data=data,
+                num_steps=len(history.losses),
+                cpu_seconds=history.cpu_seconds,
+                metrics=measure(model),
+            )
+            return asdict(save(path, model, card=card, bits=BITS))
+
+        card = Card(**distributed.from_first(keep))
+    distributed.from_first(resume.discard)
     return card
 
 
 def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    """Write rows to a file, whole or not at all."""
+    """Write rows to a file, whole or not at all; of several workers the first does it."""
+    if distributed.rank() > 0:
+        return
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     part = path.with_suffix(".part")

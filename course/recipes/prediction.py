@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from course import distributed
 from course.budget import one_thread
 from course.datasets.digits import load_digits, moving_digits
 from course.display import progress
@@ -393,14 +394,14 @@ def _command(run: PredictionRun) -> str:
 
 def _watched(batch: Callable[[int], Batch], run: PredictionRun) -> Callable[[int], Batch]:
     """Draw a progress bar of CPU seconds; not in one of several processes, whose bars would mix."""
-    if multiprocessing.parent_process() is not None:
+    if multiprocessing.parent_process() is not None or distributed.rank() > 0:
         return batch
     bar = iter(progress(range(ceil(run.cpu_seconds)), description=f"{run.model}, seed {run.seed}, CPU seconds"))
     start, drawn = time.process_time(), 0
 
     def watched(step: int) -> Batch:
         nonlocal drawn
-        while drawn <= time.process_time() - start:
+        while drawn <= distributed.num_workers() * (time.process_time() - start):
             next(bar, None)
             drawn += 1
         return batch(step)

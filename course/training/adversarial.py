@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from course import distributed
 from course.training.checkpoint import Resume
 from course.training.ema import EMA
 from course.training.loop import History, TrainConfig, expect_finite, steps
@@ -89,7 +90,8 @@ def mismatch_loss(right: Tensor, wrong: Tensor, unlike: Tensor) -> Tensor:
         hinge.
     """
     pairs = F.relu(1 - right) + F.relu(1 + wrong)  # (N, K)
-    return (pairs * unlike).sum() / unlike.sum().clamp(min=1)
+    num_pairs = distributed.mean(unlike.sum())  # not every worker has as many
+    return (pairs * unlike).sum() / num_pairs.clamp(min=1 / distributed.num_workers())
 
 
 def mode_seeking_loss(clips: Tensor, noise: Tensor) -> Tensor:
@@ -103,9 +105,17 @@ def mode_seeking_loss(clips: Tensor, noise: Tensor) -> Tensor:
         clips: (B, ...), generated; the second half is drawn for the captions of the first.
         noise: (B, N), that they were drawn from.
 
+    Raises:
+        ValueError: for an odd number of clips, as a worker has whose share divides a pair.
+
     Paper:
         Mao et al. 2019, arXiv 1903.05628, with its sign turned.
     """
+    if len(clips) % 2:
+        raise ValueError(
+            "clips: wanted pairs of one caption, an even number for each worker, "
+            f"got {len(clips)} for each of {distributed.num_workers()}"
+        )
     (one, other), (noise_one, noise_other) = clips.flatten(1).chunk(2), noise.chunk(2)
     return -((one - other).abs().mean(dim=1) / (noise_one - noise_other).abs().mean(dim=1)).mean()
 
@@ -146,7 +156,8 @@ def train_adversarial(
 ) -> AdversarialHistory:
     """Train a generator and its critics in place, by turns, until the budget is spent or the batches end.
 
-    With ``resume`` a training that was interrupted goes on to the last bit, as in ``loop.train``.
+    With ``resume`` a training that was interrupted goes on to the last bit, and several workers share it, as in
+    ``loop.train``.
 
     Args:
         generator: its parameters are changed.
@@ -156,7 +167,8 @@ def train_adversarial(
         critic_loss: from the critics, a batch and generated clips, through which no gradient flows, to a scalar.
         generator_loss: from the critics, a batch and generated clips, through which it flows, to a scalar.
         config: how, and for how long.
-        penalty: what is added to the critics' loss once in ``penalty_interval`` steps.
+        penalty: what is added to the critics' loss once in ``penalty_interval`` steps; all three are means over the
+            clips.
         ema: of the generator, is updated after each step.
         resume: where the state is kept. Saving is not part of the cost.
 
@@ -183,25 +195,26 @@ def train_adversarial(
     for step, batch, rate in steps(batches, config, history, state=state, resume=resume):
 
         def update(name: str, loss: Tensor, rate: float = rate, step: int = step) -> None:
-            expect_finite(loss, step)
+            expect_finite(distributed.mean(loss), step)
             optimiser = optimisers[name]
             optimiser.param_groups[0]["lr"] = rate * rates[name]
             optimiser.zero_grad()
             loss.backward()
+            distributed.average_gradients(models[name])
             nn.utils.clip_grad_norm_(models[name].parameters(), config.max_norm)
             optimiser.step()
 
         with torch.no_grad():
             fake = draw(generator, batch)
         loss = critic_loss(critics, batch, fake)
-        history.losses.append(loss.item())
+        history.losses.append(distributed.mean(loss).item())
         if penalty is not None and step % config.penalty_interval == 0:
             loss = loss + config.penalty_interval * penalty(critics, batch)
         update("critics", loss)
 
         critics.requires_grad_(False)  # the gradient goes through them to the generator, and stops at none of them
         loss = generator_loss(critics, batch, draw(generator, batch))
-        history.generator_losses.append(loss.item())
+        history.generator_losses.append(distributed.mean(loss).item())
         update("generator", loss)
         critics.requires_grad_(True)
         if ema is not None:

@@ -22,6 +22,8 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
+from course import distributed
+
 # A finished model
 
 
@@ -36,7 +38,7 @@ class Card:
         seed: of the weights and of the data.
         data: what it was trained on, in words.
         num_steps: of the training.
-        cpu_seconds: that the training took, all threads together.
+        cpu_seconds: that the training took, all threads and all workers together.
         metrics: what was measured afterwards.
         sha256: of the file of weights; ``save`` fills it in.
     """
@@ -252,7 +254,7 @@ def load_state(
     """Bring modules, optimisers and torch's own random generators into the state that was saved.
 
     Args:
-        path: of the file.
+        path: of the file; of several workers (``course.distributed``) the first reads it for all.
         modules: of the same names and forms as were saved.
         optimisers: of the same names, over the same parameters in the same order.
         run: as it was saved.
@@ -263,12 +265,16 @@ def load_state(
     Raises:
         FileNotFoundError: if there is no file.
         ValueError: if the file is damaged, is no state, or is that of another training, of another version of torch,
-            or of another number of threads: these change the last bits. Nothing was changed then.
+            or of another number of threads: these change the last bits. Nothing was changed then. Another number of
+            workers changes them too, and is let in.
     """
-    tensors, metadata = _parse(path, _read(path))
+    tensors, metadata = _parse(path, distributed.bytes_from_first(lambda: _read(path)))
     if metadata.get("sha256") != _digest(tensors, metadata.get("run", "")):
         raise ValueError(f"{path}: wanted the state of a training, got a damaged one or another file; {_ANEW}")
-    _expect_run(path, json.loads(metadata["run"]), _as_json(_surroundings(modules) | dict(run)))
+    came, wanted = json.loads(metadata["run"]), _as_json(_surroundings(modules) | dict(run))
+    if came.pop("num_workers", 1) != wanted.pop("num_workers"):  # each has its own number of threads
+        del came["num_threads"], wanted["num_threads"]
+    _expect_run(path, came, wanted)
     kept: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         part, _, rest = name.partition("/")
@@ -318,7 +324,12 @@ def _random(device: str) -> ModuleType:
 
 def _surroundings(modules: Mapping[str, nn.Module]) -> dict[str, object]:
     """Return what else decides the last bits of a step."""
-    return {"torch": torch.__version__, "num_threads": torch.get_num_threads(), "devices": _devices(modules)}
+    return {
+        "torch": torch.__version__,
+        "num_threads": torch.get_num_threads(),
+        "num_workers": distributed.num_workers(),
+        "devices": _devices(modules),
+    }
 
 
 def _expect_run(path: Path, came: Mapping[str, object], wanted: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course import budget
+from course import budget, distributed
 from course.training.checkpoint import Resume, load_state, save_state
 from course.training.ema import EMA
 
@@ -23,8 +23,8 @@ class TrainConfig:
 
     Attributes:
         num_steps: stop after this many steps; the result does not depend on the machine.
-        cpu_seconds: stop when the process has spent this much CPU time, all threads together. For a comparison at equal
-            compute.
+        cpu_seconds: stop when the process has spent this much CPU time, all threads together, or all workers have
+            together. For a comparison at equal compute.
         learning_rate: of AdamW, at its highest.
         weight_decay: of AdamW.
         warmup_steps: steps in which the learning rate rises from nothing.
@@ -86,11 +86,14 @@ def train(
     and losses are, to the last bit, those of a training that nothing interrupted. Chance inside the model, as in
     dropout, has to come from torch's own generator, which is saved too.
 
+    With several workers (``course.distributed``) each takes its share of a batch, and the weights are, up to rounding,
+    those of one worker. They may be fewer or more when a training goes on: the first one keeps the state for all.
+
     Args:
         model: its parameters are changed.
         batches: one for each step, or a function from the step, 0 or more, to its batch, as ``resume`` needs it (see
             ``step_generator``); making them counts as part of the cost.
-        loss_fn: from the model and a batch to a scalar.
+        loss_fn: from the model and a batch to a scalar, a mean over the clips.
         config: how, and for how long.
         ema: is updated after each step.
         resume: where the state is kept. Saving is not part of the cost.
@@ -99,7 +102,8 @@ def train(
         The losses and the cost, with what was spent before an interruption.
 
     Raises:
-        ValueError: if the loss is no longer a finite number, or there is a state that is damaged or another training's.
+        ValueError: if the loss is no longer a finite number, there is a state that is damaged or another training's, or
+            a batch cannot be shared evenly.
     """
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -114,14 +118,16 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = rate
         loss = loss_fn(model, batch)
-        expect_finite(loss, step)
+        whole_loss = distributed.mean(loss)
+        expect_finite(whole_loss, step)
         optimiser.zero_grad()
         loss.backward()
+        distributed.average_gradients(model)
         nn.utils.clip_grad_norm_(model.parameters(), config.max_norm)
         optimiser.step()
         if ema is not None:
             ema.update(model)
-        history.losses.append(loss.item())
+        history.losses.append(whole_loss.item())
     return history
 
 
@@ -135,7 +141,8 @@ def steps(
 ) -> Iterator[tuple[int, Batch, float]]:
     """Yield the number, the batch and the learning rate of each step, until the budget is spent or the batches end.
 
-    The loop that takes them appends a loss to the history in each step; cost, saving and going on are seen to here.
+    The loop that takes them appends a loss to the history in each step; cost, saving and going on are seen to here, and
+    that each of several workers gets its share. What all of them spend is the cost, so that they stop at the same step.
 
     Args:
         batches: as of ``train``.
@@ -150,22 +157,30 @@ def steps(
     """
     if resume and not callable(batches):
         raise ValueError(f"batches: to resume, wanted a function from the step to its batch, got {type(batches)}")
-    if resume and resume.path.exists():
+    modules = state["modules"].values()
+    distributed.place(*modules)
+    if resume and distributed.from_first(resume.path.exists):
         vars(history).update(load_state(resume.path, **state))
+
+    def keep() -> None:
+        if distributed.rank() == 0:
+            save_state(resume.path, history=asdict(history), **state)
+
     first, saved = len(history.losses), history.cpu_seconds
-    start = time.process_time() - history.cpu_seconds
+    start = time.process_time() - history.cpu_seconds / distributed.num_workers()
     for step, batch in enumerate(map(batches, count(first)) if callable(batches) else batches, start=first):
         spent = step / config.num_steps if config.num_steps else history.cpu_seconds / config.cpu_seconds
         if spent >= 1:
             break
-        yield step, batch, config.rate(step, spent)
-        history.cpu_seconds = time.process_time() - start
+        yield step, distributed.share(batch), config.rate(step, spent)
+        history.cpu_seconds = distributed.summed(torch.tensor(time.process_time() - start, dtype=torch.double)).item()
         if resume and history.cpu_seconds - saved >= resume.every_seconds:
-            save_state(resume.path, history=asdict(history), **state)
+            keep()
             saved = history.cpu_seconds
-            start = time.process_time() - saved
+            start = time.process_time() - saved / distributed.num_workers()
     if resume:
-        save_state(resume.path, history=asdict(history), **state)
+        keep()
+    distributed.take_back(*modules)
 
 
 def expect_finite(loss: Tensor, step: int) -> None:
