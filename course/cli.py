@@ -80,6 +80,25 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--folder", type=Path, help="nbgrader's course folder (teaching)")
     command.set_defaults(run=_assignment)
 
+    command = commands.add_parser(
+        "teacher", help="for teachers: write answer keys, with the usual mistakes and what to say"
+    )
+    command.add_argument("numbers", nargs="*", metavar="NN", help="chapters (all)")
+    command.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (build/answers)")
+    command.set_defaults(run=_teacher)
+
+    command = commands.add_parser("slides", help="for teachers: write slides of chapters that open without a network")
+    command.add_argument("numbers", nargs="*", metavar="NN", help="chapters (all)")
+    command.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (build/slides)")
+    command.set_defaults(run=_slides)
+
+    command = commands.add_parser("workshop", help="for teachers: three hours that begin at any chapter, added up")
+    command.add_argument("--from", dest="start", metavar="NN", help="the chapter to begin at (an overview of all)")
+    command.add_argument("--measure", nargs="+", metavar="NN", help="measure the cells of chapters, or 'draw'; minutes")
+    command.add_argument("--everything", action="store_true", help="measure the sections as well that it leaves out")
+    command.add_argument("--renew", action="store_true", help="write the tables into the plan and the guides")
+    command.set_defaults(run=_workshop)
+
     command = commands.add_parser("render", help="write clips of the sprite world to an .mp4 or .gif file")
     command.add_argument("path", type=Path)
     command.add_argument("captions", nargs="*", metavar="CAPTION", help="such as 'a red circle moves left' (random)")
@@ -210,6 +229,44 @@ def _assignment(options: argparse.Namespace) -> int:
     folder = options.folder or assignment.TEACHING
     print("\n".join(assignment.write(options.numbers, points=options.points, folder=folder)))
     print(f"Next, in {folder} and with the environment active: nbgrader generate_assignment NAME")
+    return 0
+
+
+def _teacher(options: argparse.Namespace) -> int:
+    from course import answer_key
+
+    for path in answer_key.write(options.numbers, folder=options.out or answer_key.FOLDER):
+        print(path)
+    if not answer_key.MISTAKES.exists():
+        print(f"without the usual mistakes: they stand in the repository, and {answer_key.MISTAKES} is not here")
+    return 0
+
+
+def _slides(options: argparse.Namespace) -> int:
+    from course import slides
+
+    for path in slides.write(options.numbers, folder=options.out or slides.FOLDER):
+        print(f"{path}: open it in a browser")
+    return 0
+
+
+def _workshop(options: argparse.Namespace) -> int:
+    from course import notebooks, workshop
+
+    for number in options.measure or ():
+        try:
+            found = workshop.measure("" if number == "draw" else number, everything=options.everything)
+        except notebooks.NotebookError as error:
+            print(error, file=sys.stderr)
+            return 1
+        for section, seconds in found.items():
+            print(f"{number}  {seconds:6.1f} CPU seconds  {section}", flush=True)
+    if options.renew:
+        print("\n".join(str(path) for path in workshop.renew()) or "Every table is up to date.")
+    if options.start:
+        print(workshop.workshop_table(options.start, workshop.parts()), end="")
+    elif not options.measure and not options.renew:
+        print(workshop.overview_table(workshop.parts()), end="")
     return 0
 
 

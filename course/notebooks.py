@@ -21,6 +21,7 @@ from course.evaluation.claims import Record
 
 if TYPE_CHECKING:
     from jupytext.config import JupytextConfiguration
+    from nbclient import NotebookClient
     from nbformat import NotebookNode
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -93,6 +94,23 @@ def chapters(folder: Path = NOTEBOOKS) -> list[Path]:
     texts = {folder / f"{text.stem}.ipynb" for text in folder.glob("source/[0-9][0-9]_*.py")}
     numbers = {path.name[:2] for path in texts}
     return sorted({*texts, *(path for path in folder.glob("[0-9][0-9]_*.ipynb") if path.name[:2] not in numbers)})
+
+
+def chosen(numbers: Iterable[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
+    """Return the notebooks of chapters by their numbers, in reading order; without numbers, all that are there.
+
+    Args:
+        numbers: such as ``["01", "7"]``.
+        folder: where the notebooks are.
+
+    Raises:
+        ValueError: if there is no chapter of that number.
+    """
+    paths = {path.name[:2]: path for path in chapters(folder) if path.exists()}
+    wanted = {str(number).zfill(2) for number in numbers} or set(paths)
+    if not wanted <= set(paths):
+        raise ValueError(f"no chapter {', '.join(sorted(wanted - set(paths)))}; there are {', '.join(paths)}")
+    return [path for number, path in paths.items() if number in wanted]
 
 
 def text_of(path: Path) -> Path:
@@ -221,25 +239,10 @@ def execute(path: Path, *, timeout: int = 900) -> None:
 
 def _run(path: Path, timeout: int) -> "NotebookNode":
     """Return the notebook with fresh outputs."""
-    from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
-    from nbclient import NotebookClient
-
     notebook = read(path)
     for cell in _code_cells(notebook):
         cell.outputs, cell.execution_count = [], None
-    this_python = KernelSpecManager(kernel_dirs=[])  # without folders to search, python3 is the running interpreter
-    client = NotebookClient(
-        notebook,
-        km=AsyncKernelManager(kernel_name="python3", kernel_spec_manager=this_python),
-        timeout=timeout,
-        resources={"metadata": {"path": str(path.parent)}},
-        extra_arguments=["--log-level=ERROR"],
-        coalesce_streams=True,  # how a stream is cut into messages is chance
-        store_widget_state=False,
-        record_timing=False,
-    )
-    client.execute(cleanup_kc=True, env={**os.environ, "COURSE_BUDGET": "full"})
+    client(notebook, path.parent, timeout=timeout).execute(cleanup_kc=True, env=full_budget())
     for cell in _code_cells(notebook):
         for output in cell.outputs:
             # Without the widget's state, its view would show nothing but an error.
@@ -248,6 +251,36 @@ def _run(path: Path, timeout: int) -> "NotebookNode":
             if "traceback" in output:
                 output.traceback = [line.replace(f"{NOTEBOOKS.parent}{os.sep}", "") for line in output.traceback]
     return notebook
+
+
+def client(notebook: "NotebookNode", folder: Path, *, timeout: int = 900) -> "NotebookClient":
+    """Return what runs the cells of a notebook in a kernel, which is the Python that runs this.
+
+    Args:
+        notebook: its cells get the outputs.
+        folder: where the kernel runs.
+        timeout: seconds for one cell.
+    """
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+
+    this_python = KernelSpecManager(kernel_dirs=[])  # without folders to search, python3 is the running interpreter
+    return NotebookClient(
+        notebook,
+        km=AsyncKernelManager(kernel_name="python3", kernel_spec_manager=this_python),
+        timeout=timeout,
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--log-level=ERROR"],
+        coalesce_streams=True,  # how a stream is cut into messages is chance
+        store_widget_state=False,
+        record_timing=False,
+    )
+
+
+def full_budget() -> dict[str, str]:
+    """Return the environment of a kernel that works at the full budget."""
+    return {**os.environ, "COURSE_BUDGET": "full"}
 
 
 def stale(folder: Path = NOTEBOOKS) -> list[Path]:

@@ -43,11 +43,7 @@ def make(numbers: Iterable[str] = (), *, folder: Path = WORKBOOK, source: Path =
     Raises:
         ValueError: if there is no chapter of that number, or an exercise is not well-formed; nothing was written then.
     """
-    paths = {path.name[:2]: path for path in notebooks.chapters(source) if path.exists()}
-    chosen = {str(number).zfill(2) for number in numbers} or set(paths)
-    if not chosen <= set(paths):
-        raise ValueError(f"no chapter {', '.join(sorted(chosen - set(paths)))}; there are {', '.join(paths)}")
-    editions = {path.name: learner_edition(path) for number, path in paths.items() if number in chosen}
+    editions = {path.name: learner_edition(path) for path in notebooks.chosen(numbers, source)}
     handed_out = _read_manifest(folder)
     done = []
     for name, edition in editions.items():

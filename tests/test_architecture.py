@@ -12,7 +12,7 @@ COURSE = Path(__file__).parents[1] / "course"
 # Each part imports from its left only.
 LEFT_TO_RIGHT = (
     "clips budget distributed video datasets layers models diffusion training generation evaluation display "
-    "progress exercises notebooks workbook assignment recipes doctor benchmark cli __main__"
+    "progress exercises notebooks workbook assignment answer_key workshop slides recipes doctor benchmark cli __main__"
 )
 ORDER = LEFT_TO_RIGHT.split()
 

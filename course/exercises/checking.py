@@ -184,9 +184,13 @@ def answer_of(exercise_id: str) -> str:
     for path in sorted(NOTEBOOKS.glob(f"{exercise_id[:2]}_*.ipynb")):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             if cell["metadata"].get("nbgrader", {}).get("grade_id") == exercise_id:
-                lines = "".join(cell["source"]).splitlines()
-                return "\n".join(line for line in lines if not re.match(r"\s*# (BEGIN|END) SOLUTION", line))
+                return without_markers("".join(cell["source"]))
     raise ValueError(f"{exercise_id}: no chapter in {NOTEBOOKS} holds it")
+
+
+def without_markers(source: str) -> str:
+    """Return the source of a cell without the lines that mark where its solution begins and ends."""
+    return "\n".join(line for line in source.splitlines() if not re.match(r"\s*# (BEGIN|END) SOLUTION", line))
 
 
 # What tests are made of

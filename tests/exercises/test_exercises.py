@@ -4,10 +4,7 @@ To add an exercise: its cells in the chapter, an ``Exercise`` in ``course/exerci
 wrong answers in ``wrong_NN.py`` here. A wrong answer is the body that stands in place of the solution.
 """
 
-import ast
 import re
-import runpy
-import textwrap
 from importlib import import_module
 from pathlib import Path
 
@@ -15,45 +12,23 @@ import jupytext
 import pytest
 import torch
 
+from course import answer_key
 from course.exercises import checking
 
 HERE = Path(__file__).parent
 SOURCES = sorted(checking.NOTEBOOKS.glob("source/[0-9][0-9]_*.py"))
-MARKED = re.compile(r"^( *)# BEGIN SOLUTION: ([^\n]+)\n(.*?)^ *# END SOLUTION\n?", re.MULTILINE | re.DOTALL)
-
-
-def chapter(path):
-    """Return a chapter's imports, and the source of each solution and check cell by its exercise."""
-    code = [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]
-    lines = [line for cell in code for line in cell.source.splitlines() if not line.startswith("%")]
-    imports = [node for node in ast.parse("\n".join(lines)).body if isinstance(node, ast.Import | ast.ImportFrom)]
-    grades = [(cell.metadata.get("nbgrader", {}), cell.source) for cell in code]
-    solutions = {grade["grade_id"]: source + "\n" for grade, source in grades if grade.get("solution")}
-    checks = {grade["grade_id"].removesuffix("-check"): source for grade, source in grades if grade.get("grade")}
-    return ast.unparse(ast.Module(imports, [])), solutions, checks
-
-
-CHAPTERS = {path.stem[:2]: chapter(path) for path in SOURCES}
-IDS = [exercise for _, solutions, _ in CHAPTERS.values() for exercise in solutions]
+CHAPTERS = {path.stem[:2]: answer_key.answers_of(jupytext.read(path)) for path in SOURCES}
+IDS = [exercise for answers in CHAPTERS.values() for exercise in answers.solutions]
 WRONG = {
     exercise: answers
     for path in sorted(HERE.glob("wrong_*.py"))
-    for exercise, answers in runpy.run_path(str(path))["WRONG"].items()
+    for exercise, answers in answer_key.mistakes_of(path.stem[-2:]).items()
 }
 
 
 def outcome(exercise_id, body=None):
     """Examine the chapter's answer, or what becomes of it with another body."""
-    imports, solutions, checks = CHAPTERS[exercise_id[:2]]
-    source = solutions[exercise_id]
-    if body is not None:
-        indent = MARKED.search(source)[1]
-        source = MARKED.sub(lambda _: textwrap.indent(body, indent) + "\n", source)
-    name = re.search(r'^check\("[\w-]+", (\w+)\)$', checks[exercise_id], re.MULTILINE)[1]
-    space = {}
-    exec(compile(imports, "<imports>", "exec"), space)
-    exec(compile(source, "<string>", "exec"), space)
-    return checking.examine(checking.find(exercise_id), space[name])
+    return CHAPTERS[exercise_id[:2]].outcome(exercise_id, body)
 
 
 def test_chapters_package_and_tests_know_the_same_exercises():
@@ -62,14 +37,14 @@ def test_chapters_package_and_tests_know_the_same_exercises():
     known = [e.id for path in modules for e in import_module(f"course.exercises.{path.stem}").EXERCISES]
     assert sorted(known) == sorted(IDS)
     assert set(WRONG) == set(IDS), "every exercise needs wrong answers, and every wrong answer its exercise"
-    for _, solutions, checks in CHAPTERS.values():
-        assert set(solutions) == set(checks)
+    for answers in CHAPTERS.values():
+        assert set(answers.solutions) == set(answers.checks)
 
 
 @pytest.mark.parametrize("number", CHAPTERS)
 def test_a_chapter_has_enough_exercises(number):
     """Three or more, but for chapter 00, which shows how one works."""
-    assert len(CHAPTERS[number][1]) >= (1 if number == "00" else 3)
+    assert len(CHAPTERS[number].solutions) >= (1 if number == "00" else 3)
 
 
 @pytest.mark.parametrize("exercise_id", IDS)
@@ -78,7 +53,7 @@ def test_an_exercise_is_complete(exercise_id):
     assert len(exercise.hints) == 3
     assert all(len(hint) > 20 for hint in exercise.hints) or exercise_id.startswith("00")
     text = next(path for path in SOURCES if path.stem.startswith(exercise_id[:2])).read_text(encoding="utf-8")
-    assert len(MARKED.findall(CHAPTERS[exercise_id[:2]][1][exercise_id])) == 1
+    assert len(answer_key.MARKED.findall(CHAPTERS[exercise_id[:2]].solutions[exercise_id])) == 1
     before = text[: text.index(f'"grade_id": "{exercise_id}"')]
     heading = before[before.rindex("# ### Exercise ") :]
     assert re.search(r"# \*\d+ minutes, difficulty [123] of 3\.\*", heading)
@@ -101,7 +76,7 @@ def test_the_package_s_own_piece_passes(exercise_id):
 
 @pytest.mark.parametrize("exercise_id", IDS)
 def test_the_untouched_stub_is_to_do(exercise_id):
-    wanted = MARKED.search(CHAPTERS[exercise_id[:2]][1][exercise_id])[2]
+    wanted = answer_key.MARKED.search(CHAPTERS[exercise_id[:2]].solutions[exercise_id])[2]
     result = outcome(exercise_id, f"raise NotImplementedError({wanted!r})")
     assert (result.verdict, result.line) == ("TO DO", f"TO DO  {exercise_id}: {wanted}")
 
