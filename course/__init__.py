@@ -3,7 +3,8 @@
 Each module has one job, and imports run one way, from left to right (``tests/test_architecture.py`` walks them)::
 
     clips, budget, distributed -> video -> datasets -> layers -> models -> diffusion -> training -> generation
-        -> evaluation -> display -> progress -> exercises -> notebooks -> workbook -> assignment -> recipes -> cli
+        -> evaluation -> display -> progress -> exercises -> notebooks -> workbook -> assignment -> answer_key -> workshop
+        -> slides -> recipes -> cli
 
 clips       the (B, T, C, H, W) convention: check, convert, resize, tile
 budget      smoke or full: how much work a run may do; seeds, threads, CPU time
@@ -22,6 +23,9 @@ exercises   checks and hints, questions, points
 notebooks   executing, pairing and checking the chapters
 workbook    the learner's own copies of the chapters
 assignment  the chapters for nbgrader, with points
+answer_key  the answers, with the usual mistakes and what to say of them
+workshop    three hours that begin at any chapter, added up from measured minutes
+slides      a chapter as slides that open offline
 recipes     what is trained in the chapters, from the parts; the checkpoints that are shipped
 doctor      what the machine has and lacks
 benchmark   how fast the datasets and the layers are, what predictors and denoisers learn in equal time
