@@ -3,8 +3,8 @@
 Each module has one job, and imports run one way, from left to right (``tests/test_architecture.py`` walks them)::
 
     clips, budget, distributed -> video -> datasets -> layers -> models -> diffusion -> training -> generation
-        -> evaluation -> display -> progress -> exercises -> notebooks -> workbook -> assignment -> answer_key -> workshop
-        -> slides -> recipes -> cli
+        -> evaluation -> display -> progress -> exercises -> notebooks -> workbook -> assignment -> answer_key
+        -> workshop -> slides -> recipes -> cli
 
 clips       the (B, T, C, H, W) convention: check, convert, resize, tile
 budget      smoke or full: how much work a run may do; seeds, threads, CPU time
