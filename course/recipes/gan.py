@@ -27,7 +27,7 @@ from course.training.adversarial import (
     train_adversarial,
 )
 from course.training.checkpoint import Card, Resume, load
-from course.training.ema import EMA
+from course.training.ema import BestAverage
 from course.training.loop import step_generator
 
 CRITICS = {"frame": FrameCritic, "clip": ClipCritic}
@@ -49,19 +49,21 @@ class GANSetting:
         batch_size: clips in a batch.
         learning_rate: of the generator, at its highest.
         critic_rate: of the critics, as a multiple of the generator's.
-        ema_decay: of the average of the generator's weights that is kept.
+        ema_decay: of the average of the generator's weights.
+        look_every: turns between two looks at what the average draws for trained captions; the best is kept.
     """
 
     config: GANConfig = field(default_factory=GANConfig)
     critics: tuple[str, ...] = ("frame", "clip")
     mismatch: float = 1.0
-    penalty: float = 1.0
+    penalty: float = 0.5
     mode_seeking: float = 1.0
     num_seen: int = 1
     batch_size: int = 16
     learning_rate: float = 1e-3
     critic_rate: float = 1.0
-    ema_decay: float = 0.998
+    ema_decay: float = 0.995
+    look_every: int = 100
 
     def __post_init__(self) -> None:
         """Check the names."""
@@ -113,7 +115,7 @@ class GANRun:
             f"rate {self.setting.learning_rate:g}, the critics' {self.setting.critic_rate:g} times that, "
             f"{self.setting.num_seen} frames for the frame critic, gamma {self.setting.penalty:g}, wrong captions "
             f"weighed by {self.setting.mismatch:g}, likeness by {self.setting.mode_seeking:g}, "
-            f"weights averaged with {self.setting.ema_decay:g}"
+            f"weights averaged with {self.setting.ema_decay:g}, the best of looks every {self.setting.look_every} turns"
         )
 
 
@@ -221,7 +223,10 @@ def penalty(setting: GANSetting, critics: nn.ModuleDict, batch: GANBatch) -> Ten
 
 
 def train_gan(run: GANRun, *, resume: Resume | None = None) -> tuple[Generator, AdversarialHistory]:
-    """Train a GAN on one thread; return the generator with averaged weights, and what the training went through.
+    """Train a GAN on one thread; return the generator, and what the training went through.
+
+    The game does not come to rest, and its losses do not say when it is at its best. So now and then the judge looks at
+    clips for trained captions, and the averaged weights that it liked best are returned.
 
     Args:
         run: which one.
@@ -231,7 +236,7 @@ def train_gan(run: GANRun, *, resume: Resume | None = None) -> tuple[Generator, 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         generator, critics = Generator(setting.config), make_critics(setting)
-    ema = EMA(generator, setting.ema_decay)
+    ema = BestAverage(generator, setting.ema_decay, score=_caption_rate, every=setting.look_every)
     config = AdversarialConfig(
         cpu_seconds=run.cpu_seconds, learning_rate=setting.learning_rate, critic_rate=setting.critic_rate
     )
@@ -248,7 +253,12 @@ def train_gan(run: GANRun, *, resume: Resume | None = None) -> tuple[Generator, 
             ema=ema,
             resume=resume,
         )
-    return ema.average.eval(), history
+    return ema.best.eval(), history
+
+
+def _caption_rate(network: Generator) -> float:
+    """Return the CAPTION of two clips of each trained caption."""
+    return judge_gan(network, TRAINED, num_each=2, seed=9002).rates()["caption"]
 
 
 @torch.no_grad()

@@ -49,10 +49,10 @@ GANS: Mapping[str, GANRun] = {
         name=name, seed=seed, cpu_seconds=cpu_seconds
     )
     for name, cpu_seconds, seeds in (
-        ("both critics", 600.0, budget.SEEDS),
-        ("frame critic", 200.0, budget.SEEDS),
-        ("clip critic", 200.0, budget.SEEDS),
-        ("collapsed", 200.0, budget.SEEDS[:1]),
+        ("both critics", 450.0, budget.SEEDS),
+        ("frame critic", 150.0, budget.SEEDS),
+        ("clip critic", 150.0, budget.SEEDS),
+        ("collapsed", 150.0, budget.SEEDS[:1]),
     )
     for seed in seeds
 }

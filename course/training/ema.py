@@ -1,6 +1,7 @@
 """A moving average of the weights: what a network was lately, on average, often generates better than what it is."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -44,3 +45,40 @@ class EMA(nn.Module):
             average.lerp_(weights, share)
         for average, buffer in zip(self.average.buffers(), model.buffers(), strict=True):
             average.copy_(buffer)
+
+
+class BestAverage(EMA):
+    """A moving average of the weights that is looked at now and then, and of which the best look is kept.
+
+    For trainings that do not come to rest, such as a GAN's: they pass through good moments, and the last one need not
+    be among them.
+
+    Args:
+        model: it is copied, and not held.
+        decay: as of ``EMA``.
+        score: from the averaged model to a number, the higher the better; the same on every call with the same
+            weights.
+        every: updates between two looks, at least 1.
+    """
+
+    def __init__(self, model: nn.Module, decay: float, *, score: Callable[[nn.Module], float], every: int) -> None:
+        super().__init__(model, decay)
+        if every < 1:
+            raise ValueError(f"every: wanted at least 1 update, got {every}")
+        self.score, self.every = score, every
+        self.best = copy.deepcopy(self.average)
+        self.register_buffer("best_score", torch.tensor(float("-inf")))
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Take the weights in, and look, if it is time; before the first look the best is the last."""
+        super().update(model)
+        num_updates = self.num_updates.item()
+        if num_updates % self.every == 0:
+            score = self.score(self.average)
+            if score <= self.best_score.item():
+                return
+            self.best_score.fill_(score)
+        elif num_updates > self.every:
+            return
+        self.best.load_state_dict(self.average.state_dict())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from course.training.ema import EMA
+from course.training.ema import EMA, BestAverage
 
 
 def set_to(model, value):
@@ -82,3 +82,31 @@ def test_its_state_goes_on_in_another():
 def test_a_decay_out_of_range_is_refused(decay):
     with pytest.raises(ValueError, match=r"decay: wanted a number in \[0, 1\), got"):
         EMA(nn.Linear(1, 1), decay)
+
+
+def test_the_best_look_is_kept_and_not_the_last():
+    model = nn.Linear(1, 1)
+    kept = BestAverage(model, 0.0, score=lambda network: network.weight.item(), every=2)
+    set_to(model, 1.0)
+    kept.update(model)
+    assert kept.best.weight.item() == 1.0  # before the first look the best is the last
+    for height in (4.0, 9.0, 2.0, 9.0):  # looks at the first and the third of these
+        set_to(model, height)
+        kept.update(model)
+    assert kept.best.weight.item() == kept.best_score.item() == 4.0
+    assert kept.average.weight.item() == 9.0
+
+
+def test_the_best_goes_on_in_another():
+    def fresh():
+        return BestAverage(nn.Linear(1, 1), 0.0, score=lambda network: network.weight.item(), every=1)
+
+    model, first, second = nn.Linear(1, 1), fresh(), fresh()
+    set_to(model, 5.0)
+    first.update(model)
+    second.load_state_dict(first.state_dict())
+    set_to(model, 3.0)
+    second.update(model)
+    assert second.best.weight.item() == 5.0
+    with pytest.raises(ValueError, match="every: wanted at least 1"):
+        BestAverage(model, 0.5, score=lambda _: 0.0, every=0)
