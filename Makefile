@@ -34,9 +34,9 @@ test-code: setup
 test-notebooks: setup
 	COURSE_BUDGET=smoke $(BIN)/python -m pytest -q -n 2 --dist loadfile $(NBVAL) notebooks
 
-test-browser: setup ## run chapter 01 in a real browser (Chromium and the playwright package)
+test-browser: setup ## chapter 01, and slides, in a real browser (Chromium and the playwright package)
 	$(INSTALL) --editable ".[test,browser]"
-	$(BIN)/python -m pytest -q -rs -m browser tests/test_browser.py
+	$(BIN)/python -m pytest -q -rs -m browser tests/test_browser.py tests/test_slides.py
 
 test-classroom: setup ## hand in, grade and give feedback with nbgrader, from end to end
 	$(INSTALL) --editable ".[test,teach]"

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ LINES = 17
 _HEADING = re.compile(r"^(#{1,6}) (.*\S)$", re.MULTILINE)
 _QUESTION = re.compile(r"\*\*((?:(?!\*\*).)+?\?)\*\*", re.DOTALL)
 _FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?P<line>[^$\n]+?)\$(?!\$)|(?P<code>`[^`\n]+`)", re.DOTALL)
-_SENTENCE = re.compile(r"(?<=[.!?:])\s+(?=[A-Z0-9*_\"“`$(\[])")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9*_\"“`$(\[])")
 _ABBREVIATED = re.compile(r"(?:et al|eq|cf|vs|e\.g|i\.e|\b[A-Z])\.$")
 
 # What matplotlib writes another way, or cannot.
@@ -144,23 +144,24 @@ def _add_prose(slides: list[Slide], heading: str, text: str) -> str:
         slides.append(Slide(title, [_markdown(text)]))
         return ""
     paragraphs = [part for part in re.split(r"\n{2,}", text) if part.strip()]
-    shown = [part for part in paragraphs if _is_shown(part)]
-    lead = next((_first_sentence(part) for part in paragraphs if not _is_shown(part)), "")
+    told = [part for part in paragraphs if not _is_shown(part)]
+    shown = _with_lead_in(paragraphs)
     if marks == "#":
-        slides.append(Slide(title, [_markdown(paragraphs[0])] if paragraphs else [], kind="title"))
-        shown, lead = [part for part in shown if part != paragraphs[0]], ""
-        if shown:
-            slides.append(Slide(title, [_markdown(part) for part in shown]))
+        slides.append(Slide(title, [_markdown(told[0])] if told else [], kind="title"))
+        slides += [Slide(title, [*map(_markdown, group)]) for group in shown]
     elif heading or shown:
-        first = [_markdown(lead)] if lead and not _QUESTION.search(lead) else []
-        for group in _grouped(shown):
+        first = [_markdown(_first_sentence(told[0]))] if told and not _QUESTION.search(_first_sentence(told[0])) else []
+        if shown and first and shown[0][0] == _first_sentence(told[0]):
+            first = []
+        for group in shown or [[]]:
             slides.append(Slide(title, [*first, *map(_markdown, group)]))
             first = []
-        lead = ""
     if slides and paragraphs:
         slides[-1].notes.append(_markdown(text))
     slides += [Slide("Before you look", [f"<p>{_inline(question)}</p>"], kind="question") for question in questions]
-    return "" if _QUESTION.search(lead) else lead
+    # The last paragraph leads to what comes next, unless it was the first and stands on the heading's slide.
+    lead = _first_sentence(told[-1]) if told and not (heading and len(told) == 1) else ""
+    return "" if _QUESTION.search(lead) or marks == "#" else lead
 
 
 def _is_shown(paragraph: str) -> bool:
@@ -168,23 +169,38 @@ def _is_shown(paragraph: str) -> bool:
     return bool(re.match(r"\$\$|\||[-*] |\d+\. |>|```", paragraph))
 
 
-def _grouped(shown: list[str]) -> list[list[str]]:
-    """Put formulas together on a slide, and each table or list on one of its own; always at least one slide."""
-    groups: list[list[str]] = [[]]
-    for part in shown:
-        if groups[-1] and not (part.startswith("$$") and groups[-1][-1].startswith("$$")):
-            groups.append([])
-        groups[-1].append(part)
+def _with_lead_in(paragraphs: list[str]) -> list[list[str]]:
+    """Group what belongs on a slide as it is: formulas together, each table and each list by itself.
+
+    Before each stands the sentence that runs into it, which ends with a comma or a colon, or with none.
+    """
+    groups: list[list[str]] = []
+    for before, part in pairwise(["", *paragraphs]):
+        if not _is_shown(part):
+            continue
+        said = [] if not before or _is_shown(before) else [_sentences(before)[-1]]
+        said = [sentence for sentence in said if sentence[-1] not in ".!?)*"]
+        if groups and not said and part.startswith("$$") and groups[-1][-1].startswith("$$"):
+            groups[-1].append(part)
+        else:
+            groups.append([*said, part])
     return groups
 
 
 def _first_sentence(paragraph: str) -> str:
-    pieces, sentence = _SENTENCE.split(_unwrapped(paragraph)), ""
-    for piece in pieces:
-        sentence = f"{sentence} {piece}".strip()
-        if not _ABBREVIATED.search(sentence) and sentence.count("(") == sentence.count(")"):
-            break
-    return sentence
+    return _sentences(paragraph)[0]
+
+
+def _sentences(paragraph: str) -> list[str]:
+    """Cut a paragraph after its sentences; not after "et al.", nor inside of brackets."""
+    sentences = [""]
+    for piece in _SENTENCE.split(_unwrapped(paragraph)):
+        last = sentences[-1]
+        if not last or _ABBREVIATED.search(last) or last.count("(") != last.count(")") or last.count("**") % 2:
+            sentences[-1] = f"{last} {piece}".strip()
+        else:
+            sentences.append(piece)
+    return sentences
 
 
 def _unwrapped(text: str) -> str:
@@ -271,7 +287,8 @@ def _markdown(text: str) -> str:
 
 def _inline(text: str) -> str:
     """Turn a line of Markdown into HTML without a paragraph around it."""
-    return re.sub(r"^<p>|</p>\s*$", "", _markdown(text.strip()).strip())
+    plain = re.sub(r"^(\d+)\.", r"\1\\.", text.strip())  # "3. Title" begins no list
+    return re.sub(r"^<p>|</p>\s*$", "", _markdown(plain).strip())
 
 
 @cache
@@ -358,8 +375,8 @@ pre { overflow: visible; white-space: pre; }
 pre.middle { font-size: 16px; }
 pre.wide { font-size: 13px; white-space: pre-wrap; }
 .highlight pre { font-size: 17px; }
-figure img { display: block; max-width: 100%; max-height: 62vh; min-height: 34vh; width: auto; object-fit: contain; }
-figure img { image-rendering: auto; }
+figure img { display: block; margin: 0 auto; width: auto; object-fit: contain; }
+figure img { max-width: 100%; max-height: 62vh; min-height: 34vh; }
 img.block { display: block; margin: 12px auto; font-size: 30px; max-width: 100%; }
 details { font-size: 18px; } summary { cursor: pointer; color: #0b4f8a; }
 .notes { display: none; width: 34%; font-size: 17px; overflow-y: auto; }
@@ -384,7 +401,8 @@ function fit(page) {
 }
 function overflows(page, box) {
   const room = page.querySelector(".page").getBoundingClientRect();
-  const inner = [...box.querySelectorAll("*")].map((one) => one.getBoundingClientRect());
+  const seen = [...box.querySelectorAll("*")].filter((one) => !one.parentElement.closest("details:not([open])"));
+  const inner = seen.map((one) => one.getBoundingClientRect());
   return inner.some((one) => one.width && (one.right > room.right + 1 || one.bottom > room.bottom + 1));
 }
 function show(number) {

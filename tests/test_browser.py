@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from urllib.error import URLError
 
 import pytest
@@ -106,22 +107,29 @@ def wait_for(url, server, log, seconds=90):
     pytest.fail(f"JupyterLab did not answer: {log.read_text()}")
 
 
-@pytest.fixture(scope="module")
-def page(address):
-    """Open the chapter in a browser and run all of its cells."""
+@contextmanager
+def open_browser():
+    """Start a browser; skip where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         pytest.skip(f"no browser on the PATH: looked for {', '.join(BROWSERS)}")
     with playwright.sync_playwright() as run:
         window = run.chromium.launch(executable_path=browser, args=BROWSER_OPTIONS.split())
+        yield window
+        window.close()
+
+
+@pytest.fixture(scope="module")
+def page(address):
+    """Open the chapter in a browser and run all of its cells."""
+    with open_browser() as window:
         page = window.new_page()
         page.set_default_timeout(180_000)
         page.goto(address)
         page.wait_for_function(KERNEL_IS_IDLE)
         command(page, "notebook:run-all-cells")
         yield page
-        window.close()
 
 
 def command(page, name):
