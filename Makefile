@@ -36,7 +36,7 @@ test-notebooks: setup
 
 test-browser: setup ## chapter 01, and slides, in a real browser (Chromium and the playwright package)
 	$(INSTALL) --editable ".[test,browser]"
-	$(BIN)/python -m pytest -q -rs -m browser tests/test_browser.py tests/test_slides.py
+	$(BIN)/python -m pytest -q -rs -m browser tests/test_browser.py tests/test_display_keys.py tests/test_slides.py
 
 test-classroom: setup ## hand in, grade and give feedback with nbgrader, from end to end
 	$(INSTALL) --editable ".[test,teach]"

@@ -222,7 +222,7 @@ class Canvas:
 
     def say(self, text: str) -> None:
         """Show a line below the canvas, in place of the last one."""
-        self.message.value = f'<span role="status">{html.escape(text)}</span>' if text else ""
+        self.message.value = f'<span role="alert">{html.escape(text)}</span>' if text else ""
 
     def _load(self, change: object) -> None:
         """Lay the file that was chosen on the canvas, or say why that cannot be."""
@@ -272,14 +272,14 @@ def draw_and_animate(
     view = ipywidgets.HTML(_animation(clip, description, fps, size))
 
     def press(_: object) -> None:
-        button.disabled, button.description = True, "Animating ..."
+        button.description = "Animating ..."  # not disabled: that would take the keyboard away from it
         try:
-            view.value = _animation(animate(canvas.picture), description, fps, size)
+            view.value = _announced(_animation(animate(canvas.picture), description, fps, size))
             canvas.say("")
         except ValueError as error:
             canvas.say(str(error))
         finally:
-            button.disabled, button.description = False, "Animate"
+            button.description = "Animate"
 
     button.on_click(press)
     beside = ipywidgets.VBox([button, view])
@@ -818,6 +818,11 @@ def _img(webp: bytes, text: str, width: int) -> str:
     return f'<img src="{source}" alt="{html.escape(text)}" width="{width}">'
 
 
+def _announced(page: str) -> str:
+    """Mark what takes the place of something else, so that a screen reader says its description."""
+    return f'<div role="status">{page}</div>'
+
+
 def _emit(text: str, still: "Image", moving: bytes | None = None, width: int | None = None) -> None:
     """Show a picture with its description in all its views; outside IPython, print the description."""
     if _ipython() is None:
@@ -849,7 +854,8 @@ def _slide(
 
     def redraw(change: object = None) -> None:
         frames = draw(handle.value)
-        view.value = _img(_webp(frames, fps), f"{name} = {handle.label}: {_sentence(description)}", frames[0].width)
+        text = f"{name} = {handle.label}: {_sentence(description)}"
+        view.value = _announced(_img(_webp(frames, fps), text, frames[0].width))
 
     handle.observe(redraw, "value")
     redraw()

@@ -283,7 +283,8 @@ def widgets(monkeypatch):
 
 def shown_in(view):
     """Return the page of a widget as an output."""
-    ((_, attributes),) = _Attributes(view.value).tags
+    (_, announced), (_, attributes) = _Attributes(view.value).tags
+    assert announced == {"role": "status"}, "a screen reader says what took the place of another picture"
     return attributes["alt"], Image.open(io.BytesIO(base64.b64decode(attributes["src"].partition(",")[2])))
 
 
@@ -473,10 +474,24 @@ def test_a_picture_is_animated_when_the_button_is_pressed(outputs, widgets, butt
     press(button)
     assert "the canvas is &lt;empty&gt;" in canvas.message.value
     assert view.value == shown
-    assert not button.disabled
+    assert 'role="alert"' in canvas.message.value
     canvas.picture = start
     press(button)
     assert canvas.message.value == ""
+
+
+def test_the_button_says_that_it_works_and_keeps_the_keyboard(outputs, widgets, buttons):
+    seen = []
+
+    def animate(picture):
+        seen.extend((button.description, button.disabled) for button, _ in buttons)
+        return glide(picture)
+
+    display.draw_and_animate(animate, torch.ones(3, 16, 16), description="it moves right")
+    ((button, press),) = buttons
+    press(button)
+    assert seen == [("Animating ...", False)]
+    assert button.description == "Animate"
 
 
 def test_without_a_kernel_the_canvas_is_a_picture_beside_its_clip(outputs, monkeypatch):
