@@ -284,7 +284,7 @@ def plan(start: str, every: Sequence[Part]) -> list[Part]:
         if middle and minutes([*opening, *middle, *taken[number], frame["break"], *ending]) > TOTAL:
             break
         middle += taken[number]
-    half = minutes([*opening, *middle]) / 2
+    half = minutes([*opening, *middle, *ending]) / 2
     place = next(i for i in range(len(middle) + 1) if minutes([*opening, *middle[:i]]) >= half)
     return [*opening, *middle[:place], frame["break"], *middle[place:], *ending]
 

@@ -159,7 +159,7 @@ def test_only_sections_that_are_run_are_measured_and_others_keep_their_seconds(t
     (tmp_path / "seconds.csv").write_text("chapter,section,seconds\n01,2. Long,77.0\n01,1. First,99.0\n")
     found = workshop.measure("1", folder=tmp_path, source=tmp_path)
     assert list(found) == [OPENING, "1. First"]
-    assert 0.3 <= found["1. First"] < 3
+    assert 0.25 < found["1. First"] < 3  # the clock of a process counts in hundredths
     rows = {row["section"]: float(row["seconds"]) for row in workshop._rows(tmp_path / "seconds.csv")}
     assert rows["2. Long"] == 77
     assert rows["1. First"] == pytest.approx(found["1. First"], abs=0.06)
