@@ -46,6 +46,7 @@ WHOLE = "All of its cells, as the chapter states (not measured by section)"
 _TO_RUN = re.compile(r"(?:about|under) (\w+)(?: minutes?)? to run")
 _NUMBERS = ("zero", "a", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _FRAME = ("first", "before", "break", "draw", "last")
+_PATIENCE = 4 * 3600  # seconds on the clock for one cell: on a busy machine it may wait long for its CPU seconds
 _UNTIMED = ("Exercises", "Papers")
 _HEADINGS = re.compile(r"^(##|###) (.*\S)", re.MULTILINE)
 _MINUTES = re.compile(r"(?<=<!-- minutes -->\n).*?(?=<!-- /minutes -->)", re.DOTALL)
@@ -218,7 +219,7 @@ def _cell_seconds(path: Path, wanted: set[str]) -> dict[str, float]:
     from nbclient.exceptions import CellControlSignal, DeadKernelError
 
     notebook = notebooks.read(path)
-    client = notebooks.client(notebook, path.parent)
+    client = notebooks.client(notebook, path.parent, timeout=_PATIENCE)
     found: dict[str, float] = {}
     places = {id(cell): place for place, cell in enumerate(notebook.cells)}
     try:
