@@ -83,3 +83,14 @@ def test_an_answer_of_the_self_test_is_what_its_code_prints(number, code, answer
 )
 def test_the_complaints_that_were_asked_for_are_answered(symptom):
     assert symptom.replace("\\\\", "\\") in text("troubleshooting.md")
+
+
+@pytest.mark.parametrize("path", notebooks.chapters(), ids=lambda path: path.stem)
+def test_the_readme_states_the_minutes_that_the_chapter_states(path):
+    stated = re.search(
+        r"\*\*Time\*\*: (?:about )?(\d+) minutes", (path.parent / "source" / f"{path.stem}.py").read_text()
+    )
+    row = re.search(
+        rf"^\| \d\d \| \[[^|]*{path.stem}\.ipynb\).*\| (\d+) \|$", (DOCS.parent / "README.md").read_text(), re.M
+    )
+    assert row[1] == stated[1]
