@@ -9,7 +9,7 @@ import ast
 import re
 import runpy
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,28 +112,6 @@ def said_of(number: str, folder: Path = GUIDE) -> dict[str, str]:
     """
     texts = (path.read_text(encoding="utf-8") for path in sorted(folder.glob(f"{number}_*.md")))
     return {name: " ".join(words.split()) for text in texts for name, words in _SAID.findall(text)}
-
-
-def write(numbers: Iterable[str] = (), *, folder: Path = FOLDER, source: Path = notebooks.NOTEBOOKS) -> list[Path]:
-    """Write the answer keys of chapters as Markdown; a key that is there is renewed.
-
-    Args:
-        numbers: such as ``["01", "3"]``; without any, all chapters.
-        folder: where to write.
-        source: where the chapters are.
-
-    Returns:
-        The files.
-
-    Raises:
-        ValueError: if there is no chapter of that number. Nothing was written then.
-    """
-    chapters, written = notebooks.chosen(numbers, source), []
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in chapters:
-        written.append(folder / f"{path.stem}.md")
-        notebooks.write(written[-1], answer_key(path))
-    return written
 
 
 def answer_key(path: Path, *, mistakes: Path = MISTAKES, guide: Path = GUIDE) -> str:

@@ -233,9 +233,10 @@ def _assignment(options: argparse.Namespace) -> int:
 
 
 def _teacher(options: argparse.Namespace) -> int:
-    from course import answer_key
+    from course import answer_key, notebooks
 
-    for path in answer_key.write(options.numbers, folder=options.out or answer_key.FOLDER):
+    folder = options.out or answer_key.FOLDER
+    for path in notebooks.write_each(options.numbers, answer_key.answer_key, suffix=".md", folder=folder):
         print(path)
     if not answer_key.MISTAKES.exists():
         print(f"without the usual mistakes: they stand in the repository, and {answer_key.MISTAKES} is not here")
@@ -243,9 +244,10 @@ def _teacher(options: argparse.Namespace) -> int:
 
 
 def _slides(options: argparse.Namespace) -> int:
-    from course import slides
+    from course import notebooks, slides
 
-    for path in slides.write(options.numbers, folder=options.out or slides.FOLDER):
+    folder = options.out or slides.FOLDER
+    for path in notebooks.write_each(options.numbers, slides.chapter_page, suffix=".html", folder=folder):
         print(f"{path}: open it in a browser")
     return 0
 

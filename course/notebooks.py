@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -342,6 +342,32 @@ def write(path: Path, text: str) -> bool:
         part.write_text(text, encoding="utf-8", newline="\n")
         part.replace(path)
     return True
+
+
+def write_each(
+    numbers: Iterable[str], make: Callable[[Path], str], *, suffix: str, folder: Path, source: Path = NOTEBOOKS
+) -> list[Path]:
+    """Write a file made of each of some chapters; one that is there is renewed.
+
+    Args:
+        numbers: as of ``chosen``.
+        make: from the path of a chapter to the text.
+        suffix: of the files, such as ".md".
+        folder: where to write.
+        source: where the chapters are.
+
+    Returns:
+        The files.
+
+    Raises:
+        ValueError: if there is no chapter of that number. Nothing was written then.
+    """
+    chapters, written = chosen(numbers, source), []
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in chapters:
+        written.append(folder / f"{path.stem}{suffix}")
+        write(written[-1], make(path))
+    return written
 
 
 def fingerprint(content: object) -> str:

@@ -75,26 +75,9 @@ class Slide:
     kind: str = ""
 
 
-def write(numbers: Iterable[str] = (), *, folder: Path = FOLDER, source: Path = notebooks.NOTEBOOKS) -> list[Path]:
-    """Write the slides of chapters; a file that is there is renewed.
-
-    Args:
-        numbers: such as ``["01", "3"]``; without any, all chapters.
-        folder: where to write.
-        source: where the chapters are.
-
-    Returns:
-        The files.
-
-    Raises:
-        ValueError: if there is no chapter of that number. Nothing was written then.
-    """
-    chapters, written = notebooks.chosen(numbers, source), []
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in chapters:
-        written.append(folder / f"{path.stem}.html")
-        notebooks.write(written[-1], page(slides_of(notebooks.read(path)), path.stem))
-    return written
+def chapter_page(path: Path) -> str:
+    """Return the slides of a chapter: one page that needs nothing else."""
+    return page(slides_of(notebooks.read(path)), path.stem)
 
 
 # From cells to slides
