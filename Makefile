@@ -38,8 +38,8 @@ test-browser: setup ## chapter 01, and slides, in a real browser (Chromium and t
 	$(INSTALL) --editable ".[test,browser]"
 	$(BIN)/python -m pytest -q -rs -m browser tests/test_browser.py tests/test_display_keys.py tests/test_slides.py
 
-test-classroom: setup ## hand in, grade and give feedback with nbgrader, from end to end
-	$(INSTALL) --editable ".[test,teach]"
+test-classroom: setup ## hand in, grade and give feedback with nbgrader; as root, a class on a hub as well
+	$(INSTALL) --editable ".[test,teach]" --requirement classroom/requirements.txt
 	$(BIN)/python -m pytest -q -rs -m classroom tests/classroom
 
 notebooks: setup ## execute the notebooks whose code changed, at the full budget, and store their outputs
