@@ -56,8 +56,8 @@ GANS: Mapping[str, GANRun] = {
     )
     for seed, cpu_seconds in enumerate(by_seed)
 }
-"""Generators of clips for a caption, for chapter 08. The first with both critics was given longer: after 450 seconds its
-*clockwise* was lost."""
+"""Generators of clips for a caption, for chapter 08. The first with both critics was given longer: after 450
+seconds its *clockwise* was lost."""
 
 TEXT_DENOISERS: Mapping[str, DenoiserRun] = {
     **{f"text_unet_{seed}": text_run("U-Net", seed=seed, cpu_seconds=360.0) for seed in budget.SEEDS},
