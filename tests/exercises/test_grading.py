@@ -13,11 +13,11 @@ from course.exercises.grading import grade, spoilt, verdict_line
 
 def solution(exercise_id):
     """Return the chapter's answer as a notebook has it."""
-    imports, solutions, checks = CHAPTERS[exercise_id[:2]]
+    chapter = CHAPTERS[exercise_id[:2]]
     space = {"__name__": "__main__"}
-    exec(compile(imports, "<imports>", "exec"), space)
-    exec(compile(solutions[exercise_id], "<string>", "exec"), space)
-    return space[re.search(r'^check\("[\w-]+", (\w+)\)$', checks[exercise_id], re.MULTILINE)[1]]
+    exec(compile(chapter.imports, "<imports>", "exec"), space)
+    exec(compile(chapter.solutions[exercise_id], "<string>", "exec"), space)
+    return space[re.search(r'^check\("[\w-]+", (\w+)\)$', chapter.checks[exercise_id], re.MULTILINE)[1]]
 
 
 def reshaped(clips):
