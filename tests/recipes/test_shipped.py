@@ -11,21 +11,30 @@ from course.datasets.captions import HELD_OUT, caption
 from course.recipes.camera import WAYS, camera_metrics
 from course.recipes.cascade import draw_cascade, judge_stage
 from course.recipes.context import CONTEXT_RUNS, checkpoint_name
+from course.recipes.gan import judge_gan, read_losses
 from course.recipes.image_to_video import sprite_metrics
 from course.recipes.prediction import as_predictor, scores
 from course.recipes.shipped import (
+    AUTOENCODER_RUNS,
     CAMERA_DENOISERS,
     CHECKPOINTS,
     DENOISERS,
+    GANS,
     PICTURE_DENOISERS,
     PREDICTORS,
     SHIPPED,
     TEXT_DENOISERS,
+    TRANSFORMER_RUNS,
     load_cascade,
+    load_gan,
     load_predictor,
+    load_shipped_autoencoder,
     load_shipped_denoiser,
+    load_tokens,
 )
 from course.recipes.text_to_clip import judge_drawn
+from course.recipes.tokens import autoencoder_metrics
+from course.recipes.tokens import judge_drawn as judge_written
 from course.training.checkpoint import read_card
 
 THERE = sorted(path.stem for path in CHECKPOINTS.glob("*.safetensors"))
@@ -33,7 +42,8 @@ THERE = sorted(path.stem for path in CHECKPOINTS.glob("*.safetensors"))
 
 def test_what_is_there_is_known_and_what_chapters_load_is_there():
     context = {checkpoint_name(run) for run in CONTEXT_RUNS}
-    assert set(PREDICTORS) | context | set(DENOISERS) == set(THERE) == set(SHIPPED)
+    tokens = set(AUTOENCODER_RUNS) | set(TRANSFORMER_RUNS)
+    assert set(PREDICTORS) | context | set(DENOISERS) | set(GANS) | tokens == set(THERE) == set(SHIPPED)
     assert sorted(path.stem for path in CHECKPOINTS.glob("*.json")) == THERE
 
 
@@ -119,3 +129,58 @@ def test_a_camera_films_as_the_card_says(name):
     found = camera_metrics(load_shipped_denoiser(name), way=way)
     for what in ("PSNR of what is known", "PSNR of what is invented"):
         assert found[what] == pytest.approx(card.metrics[what], abs=0.2)
+
+
+@pytest.mark.parametrize("name", [*GANS, *AUTOENCODER_RUNS, *TRANSFORMER_RUNS])
+def test_a_gan_and_tokens_were_trained_as_their_cards_say(name):
+    card = read_card(CHECKPOINTS / f"{name}.safetensors")
+    run = {**GANS, **AUTOENCODER_RUNS, **TRANSFORMER_RUNS}[name]
+    assert (card.recipe, card.seed) == (run.recipe, run.seed)
+    assert card.cpu_seconds == pytest.approx(run.cpu_seconds, rel=0.02)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_gan_draws_as_was_set_out(seed):
+    """Measured on 20 clips of each caption."""
+    metrics = read_card(CHECKPOINTS / f"gan_both_{seed}.safetensors").metrics
+    for name, bound in {"valid": 0.9, "identity": 0.95, "motion": 0.85, "caption": 0.8, "coverage": 0.9}.items():
+        assert metrics[f"{name}, all"] >= bound
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_tokens_are_read_and_written_as_was_set_out(seed):
+    metrics = read_card(CHECKPOINTS / f"tokens_autoencoder_{seed}.safetensors").metrics
+    assert min(metrics["valid, all"], metrics["caption, all"]) >= 0.97
+    assert metrics["perplexity"] >= metrics["codes"] / 2
+    metrics = read_card(CHECKPOINTS / f"tokens_transformer_{seed}.safetensors").metrics
+    assert metrics["caption, all"] >= 0.9
+    assert metrics["caption, held out"] >= 0.8
+    assert metrics["caption, held out, shuffled"] <= 0.15
+
+
+@pytest.mark.parametrize("name", GANS)
+def test_a_gan_is_what_its_card_says(name):
+    metrics = read_card(CHECKPOINTS / f"{name}.safetensors").metrics
+    rates = judge_gan(load_gan(name), num_each=1, seed=1).rates()
+    for test in ("valid", "identity", "motion", "caption"):
+        assert rates[test] == pytest.approx(metrics[f"{test}, all"], abs=0.15)
+    losses = read_losses(CHECKPOINTS / f"{name}.safetensors")
+    assert len(losses["critics"]) == len(losses["generator"]) > 50
+
+
+def test_tokens_are_what_their_cards_say():
+    autoencoder, transformer = load_tokens(0)
+    rates = judge_written(transformer, autoencoder, HELD_OUT, num_each=3, seed=1).rates()
+    told = read_card(CHECKPOINTS / "tokens_transformer_0.safetensors").metrics
+    assert rates["caption"] == pytest.approx(told["caption, held out"], abs=0.2)
+    scalar = read_card(CHECKPOINTS / "tokens_scalar_0.safetensors").metrics
+    found = autoencoder_metrics(load_shipped_autoencoder("tokens_scalar_0"))
+    assert found["caption, all"] == pytest.approx(scalar["caption, all"], abs=0.02)
+
+
+def test_names_that_are_not_there_are_refused():
+    for load in (load_gan, load_shipped_autoencoder):
+        with pytest.raises(ValueError, match="name: wanted one of"):
+            load("none")
+    with pytest.raises(ValueError, match="name: wanted one of tokens_transformer_0"):
+        load_tokens(9)
