@@ -33,7 +33,7 @@ class GANConfig:
         motion_words: places of the caption that say how it moves.
         noise_size: numbers of chance behind the content code, and as many behind the start of the motion code.
         step_size: numbers of chance that come fresh to the motion code with each frame.
-        loudness: of the noise, beside the words: with 1 both have as much to say to an untrained code.
+        loudness: of all noise, beside the words: with 1 both have as much to say to an untrained code.
         code_size: of the content code, and of the motion code at each frame.
         canvas_channels: of the generator; half of them are sines, half cosines.
         num_layers: of the generator, between the waves and the pixels.
@@ -144,6 +144,7 @@ class MotionCode(nn.Module):
         super().__init__()
         D = config.code_size
         self.loudness = config.loudness * (D / config.noise_size) ** 0.5
+        self.step_loudness = config.loudness
         self.words = Words(config.num_words, config.motion_words, D)
         self.plan = nn.Sequential(nn.Linear(D + config.noise_size, D), nn.SiLU(), nn.Linear(D, D), nn.SiLU())
         self.begin = nn.Linear(D, D)
@@ -152,7 +153,8 @@ class MotionCode(nn.Module):
     def forward(self, start: Tensor, steps: Tensor, words: Tensor) -> Tensor:
         """Start: (B, noise_size), steps: (B, T, step_size), words: (B, L); returns (B, T, code_size)."""
         plan = self.plan(torch.cat([self.words(words), self.loudness * start], dim=1))  # (B, code_size)
-        told = torch.cat([plan[:, None].expand(-1, steps.shape[1], -1), steps], dim=2)  # (B, T, code_size + step_size)
+        told = plan[:, None].expand(-1, steps.shape[1], -1)  # (B, T, code_size)
+        told = torch.cat([told, self.step_loudness * steps], dim=2)  # (B, T, code_size + step_size)
         state = (self.begin(plan).tanh(),)
         codes = []
         for gates in self.cell.from_input(told).unbind(dim=1):
