@@ -76,7 +76,7 @@ class BestAverage(EMA):
         num_updates = self.num_updates.item()
         if num_updates % self.every == 0:
             score = self.score(self.average)
-            if score <= self.best_score.item():
+            if score < self.best_score.item():  # of equal ones the later is kept
                 return
             self.best_score.fill_(score)
         elif num_updates > self.every:

@@ -97,6 +97,15 @@ def test_the_best_look_is_kept_and_not_the_last():
     assert kept.average.weight.item() == 9.0
 
 
+def test_of_equal_looks_the_later_is_kept():
+    model = nn.Linear(1, 1)
+    kept = BestAverage(model, 0.0, score=lambda _: 0.0, every=1)
+    for height in (1.0, 2.0):
+        set_to(model, height)
+        kept.update(model)
+    assert kept.best.weight.item() == 2.0
+
+
 def test_the_best_goes_on_in_another():
     def fresh():
         return BestAverage(nn.Linear(1, 1), 0.0, score=lambda network: network.weight.item(), every=1)
