@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -9,7 +10,7 @@ from statistics import mean
 import torch
 from torch import Tensor, nn
 
-from course import budget
+from course import budget, distributed
 from course.datasets import sprites
 from course.datasets.captions import ALL, HELD_OUT, TRAINED, Combination, caption, indices
 from course.evaluation.judge import Verdict, coverage, judge
@@ -257,8 +258,12 @@ def train_gan(run: GANRun, *, resume: Resume | None = None) -> tuple[Generator, 
 
 
 def _caption_rate(network: Generator) -> float:
-    """Return the CAPTION of two clips of each trained caption."""
-    return judge_gan(network, TRAINED, num_each=2, seed=9002).rates()["caption"]
+    """Return the CAPTION of two clips of each trained caption; of several workers the first looks, on the CPU."""
+
+    def look() -> float:
+        return judge_gan(deepcopy(network).to("cpu"), TRAINED, num_each=2, seed=9002).rates()["caption"]
+
+    return distributed.from_first(look)
 
 
 @torch.no_grad()

@@ -214,3 +214,24 @@ def test_settings_and_runs_say_what_they_are():
         GANRun(name="none", seed=0, cpu_seconds=1.0)
     with pytest.raises(ValueError, match="critics: wanted some of frame, clip"):
         GANSetting(critics=())
+
+
+def test_the_judge_looks_at_a_training_and_the_best_look_is_returned(monkeypatch):
+    """At every turn here; the looks grow worse, so that the first is the best."""
+    monkeypatch.setitem(GAN_SETTINGS, "small", replace(SETTING, look_every=1))
+    seen, rates = [], iter(range(1000, 0, -1))
+
+    class Worse:
+        def rates(self):
+            return {"caption": next(rates) / 1000}
+
+    def judged(network, combinations, **options):
+        assert combinations == TRAINED
+        seen.append({name: value.clone() for name, value in network.state_dict().items()})
+        return Worse()
+
+    monkeypatch.setattr(gan, "judge_gan", judged)
+    network, history = train_gan(GANRun(name="small", seed=0, cpu_seconds=0.5))
+    assert len(seen) == len(history.losses) > 1
+    assert all(torch.equal(value, seen[0][name]) for name, value in network.state_dict().items())
+    assert not all(torch.equal(value, seen[-1][name]) for name, value in network.state_dict().items())
