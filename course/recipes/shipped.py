@@ -29,6 +29,7 @@ from course.recipes.tokens import (
     transformer_checkpoint,
     transformer_run,
 )
+from course.recipes.two_sprites import two_sprites_checkpoint, two_sprites_run
 from course.training.checkpoint import Card
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "data" / "checkpoints"
@@ -86,6 +87,9 @@ CAMERA_DENOISERS: Mapping[str, DenoiserRun] = {
 }
 """Denoisers that film a photograph, for chapter 12."""
 
+TWO_SPRITES_DENOISERS: Mapping[str, DenoiserRun] = {"two_sprites_0": two_sprites_run(seed=0)}
+"""A denoiser whose captions may name two sprites, for the last section of chapter 10."""
+
 AUTOENCODER_RUNS: Mapping[str, AutoencoderRun] = {
     **{f"tokens_autoencoder_{seed}": autoencoder_run("vector", seed=seed, cpu_seconds=180.0) for seed in budget.SEEDS},
     "tokens_scalar_0": autoencoder_run("finite scalar", seed=0, cpu_seconds=180.0),
@@ -102,6 +106,7 @@ DENOISERS: Mapping[str, DenoiserRun] = {
     **CASCADE_DENOISERS,
     **PICTURE_DENOISERS,
     **CAMERA_DENOISERS,
+    **TWO_SPRITES_DENOISERS,
 }
 
 
@@ -118,6 +123,7 @@ SHIPPED: Mapping[str, Callable[..., Card]] = {
     **{name: partial(cascade_checkpoint, run=run) for name, run in CASCADE_DENOISERS.items()},
     **{name: partial(picture_checkpoint, run=run) for name, run in PICTURE_DENOISERS.items()},
     **{name: partial(camera_checkpoint, run=run) for name, run in CAMERA_DENOISERS.items()},
+    **{name: partial(two_sprites_checkpoint, run=run) for name, run in TWO_SPRITES_DENOISERS.items()},
     **{name: partial(gan_checkpoint, run=run) for name, run in GANS.items()},
     **{name: partial(autoencoder_checkpoint, run=run) for name, run in AUTOENCODER_RUNS.items()},
     **{name: partial(_transformer_checkpoint, run=run) for name, run in TRANSFORMER_RUNS.items()},
