@@ -449,35 +449,40 @@ export default { render };
 
 
 def curve(
-    x: Sequence[float] | Tensor,
+    x: Sequence[float] | Tensor | Mapping[str, Sequence[float] | Tensor],
     curves: Mapping[str, Sequence[float] | Tensor],
     *,
     x_label: str,
     y_label: str,
     description: str,
     log: bool = False,
+    log_x: bool = False,
 ) -> None:
     """Draw curves that can be told apart without colour.
 
     Args:
-        x: (N,), where the curves were measured.
+        x: (N,), where the curves were measured; or, by name, where each of them was.
         curves: by name, at most seven; each (N,), or (seeds, N), of which the mean is drawn as a line and the range
             from the lowest to the highest as a band.
         x_label: what x is, with its unit.
         y_label: what the curves are, with their unit.
         description: what is to be seen in them.
         log: draw the y axis in powers of ten.
+        log_x: draw the x axis in powers of ten.
 
     Raises:
         ValueError: if a size does not fit, if there are no curves or too many, or if a text is missing.
     """
-    x = torch.as_tensor(x, dtype=torch.float64).detach().cpu()
+    by_name = isinstance(x, Mapping)
+    if by_name and set(x) != set(curves):
+        raise ValueError(f"x: wanted the names of the curves, {', '.join(curves)}, got {', '.join(x)}")
+    places = {name: torch.as_tensor(x[name] if by_name else x, dtype=torch.float64).detach().cpu() for name in curves}
     curves = {name: torch.as_tensor(y, dtype=torch.float64).detach().cpu() for name, y in curves.items()}
     if not 1 <= len(curves) <= len(_COLOURS):
         raise ValueError(f"curves: wanted 1 to {len(_COLOURS)}, got {len(curves)}")
     for name, y in curves.items():
-        if x.ndim != 1 or y.ndim not in (1, 2) or y.shape[-1] != len(x) or y.numel() == 0:
-            sizes = f"x {tuple(x.shape)} and curve {name!r} {tuple(y.shape)}"
+        if places[name].ndim != 1 or y.ndim not in (1, 2) or y.shape[-1] != len(places[name]) or y.numel() == 0:
+            sizes = f"x {tuple(places[name].shape)} and curve {name!r} {tuple(y.shape)}"
             raise ValueError(f"curves: wanted x (N,) and curves (N,) or (seeds, N), got {sizes}")
     x_label, y_label = _sentence(x_label, "x_label"), _sentence(y_label, "y_label")
     text = f"curves of {y_label} over {x_label}, {', '.join(curves)}: {_sentence(description)}"
@@ -485,11 +490,12 @@ def curve(
     figure = _figure()
     axes = figure.subplots()
     for (name, y), colour, line, marker in zip(curves.items(), _COLOURS, _LINES, _MARKERS, strict=False):
-        seeds = torch.atleast_2d(y)  # (seeds, N)
+        seeds, x = torch.atleast_2d(y), places[name]  # (seeds, N) and (N,)
         if len(seeds) > 1:
             axes.fill_between(x, seeds.amin(0), seeds.amax(0), color=colour, alpha=0.2, linewidth=0)
         axes.plot(x, seeds.mean(0), color=colour, linestyle=line, marker=marker if len(x) <= 20 else "", label=name)
-    axes.set(xlabel=x_label, ylabel=y_label, yscale="log" if log else "linear")
+    x_scale, y_scale = ("log" if one else "linear" for one in (log_x, log))
+    axes.set(xlabel=x_label, ylabel=y_label, xscale=x_scale, yscale=y_scale)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     bands = sorted({len(y) for y in curves.values() if y.ndim == 2} - {1})

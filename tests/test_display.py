@@ -616,6 +616,20 @@ def test_a_curve_over_seeds_is_its_mean_in_a_band_of_its_range(outputs, calls):
     assert options["label"] == "LSTM"
 
 
+def test_each_curve_may_have_places_of_its_own(outputs, calls, monkeypatch):
+    figures = []
+    emit = display._emit_figure
+    monkeypatch.setattr(display, "_emit_figure", lambda text, figure: (emit(text, figure), figures.append(figure)))
+    x = {"GAN": [0.001], "diffusion": [0.01, 0.1]}
+    display.curve(x, {"diffusion": [0.5, 0.9], "GAN": [0.7]}, **LABELS, description="dear is good", log_x=True)
+    assert [(options["label"], *(some.tolist() for some in args)) for _, args, options in calls] == [
+        ("diffusion", [0.01, 0.1], [0.5, 0.9]),
+        ("GAN", [0.001], [0.7]),
+    ]
+    (axes,) = figures[0].axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
+
+
 @pytest.mark.parametrize("length", [5, 28, 40])
 def test_a_legend_says_what_a_band_is_and_is_not_cut_off(outputs, monkeypatch, length):
     figures = []
@@ -660,6 +674,8 @@ def test_a_figure_leaves_nothing_behind(outputs):
         ([0, 1], {"a": [0, 1, 2]}, r"got x \(2,\) and curve 'a' \(3,\)"),
         ([[0, 1]], {"a": [0, 1]}, r"got x \(1, 2\)"),
         ([], {"a": []}, r"got x \(0,\)"),
+        ({"a": [0, 1]}, {"b": [0, 1]}, "x: wanted the names of the curves, b, got a"),
+        ({"a": [0, 1]}, {"a": [0, 1, 2]}, r"got x \(2,\) and curve 'a' \(3,\)"),
     ],
 )
 def test_curves_that_do_not_fit_are_refused(outputs, x, curves, message):
