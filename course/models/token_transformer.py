@@ -23,6 +23,7 @@ class TokenTransformerConfig:
         hidden_size: numbers for each token.
         num_layers: blocks, at least 1.
         num_heads: attentions side by side in each block.
+        told: how many places before the coming token those stand that are told of, beside the one right before it.
     """
 
     num_codes: int = 256
@@ -33,19 +34,23 @@ class TokenTransformerConfig:
     hidden_size: int = 128
     num_layers: int = 4
     num_heads: int = 4
-    frames_before: int = 2
+    told: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the values."""
         if min(self.num_codes, self.tokens_per_frame, self.max_words, self.window, self.num_layers) < 1:
             raise ValueError(f"wanted sizes of at least 1, got {self}")
+        object.__setattr__(self, "told", tuple(self.told))  # a card holds it as a list
+        if min(self.told, default=1) < 1:
+            raise ValueError(f"told: wanted places of at least 1, got {self.told}")
 
 
 class TokenTransformer(nn.Module):
     """Say what each token may be, given the caption and the tokens before it.
 
-    A token is told which place of its frame it is for; how far back another lies, attention sees by rotation. Neither
-    ends at a longest clip: where more tokens are drawn than the window holds, each sees the caption and the last ones.
+    A token is told which place of its frame it is for, and which tokens stand around the place of the coming one, in its
+    frame and in the one before; how far back another lies, attention sees by rotation. None of it ends at a longest
+    clip: where more tokens are drawn than the window holds, each sees the caption and the last ones.
 
     Paper:
         Ramesh et al. 2021 (DALL-E), arXiv 2102.12092, section 2.2 (text, then image tokens, in one sequence); Yan et
@@ -60,7 +65,7 @@ class TokenTransformer(nn.Module):
         self.word = nn.Embedding(config.num_words + 1, size)
         self.word_place = LearnedPosition(config.max_words, size)
         self.token = nn.Embedding(config.num_codes, size)
-        self.before = nn.ModuleList(nn.Embedding(config.num_codes + 1, size) for _ in range(config.frames_before))
+        self.before = nn.ModuleList(nn.Embedding(config.num_codes + 1, size) for _ in config.told)
         self.place = LearnedPosition(config.tokens_per_frame, size)
         for table in (self.word, self.token, *self.before):
             nn.init.normal_(table.weight, std=0.02)
@@ -127,16 +132,31 @@ class TokenTransformer(nn.Module):
         if first < N:
             places = torch.arange(first, N, device=tokens.device) % config.tokens_per_frame
             x = self.token(tokens[:, first:]) + self.place(config.tokens_per_frame)[places]
-            for back, table in enumerate(self.before, start=1):
-                x = x + table(self._before(tokens, back)[:, first:])
+            for num_places, table in zip(config.told, self.before, strict=True):
+                x = x + table(_before(tokens, num_places)[:, first:])
             parts.append(x)
         x = torch.cat(parts, dim=1)  # (B, new ones, hidden)
         for block, held in zip(self.blocks, cache or [None] * len(self.blocks), strict=True):
             x = block(x, cache=held)
         return self.norm(x)
 
-    def _before(self, tokens: Tensor, num_frames: int) -> Tensor:
-        """Return what stood so many frames before the token behind each, counted from 1; 0 where there is no frame."""
-        missing = num_frames * self.config.tokens_per_frame - 1
-        nothing = tokens.new_full((len(tokens), missing), -1)
-        return torch.cat([nothing, tokens], dim=1)[:, : tokens.shape[1]] + 1
+
+def around(width: int, num_places: int) -> tuple[int, ...]:
+    """Return how many places before a token those around it stand: in its frame, and in the frame before.
+
+    In raster order, and no further than one place away: of the frame before all nine, of its own frame those above.
+    (The one to its left is the last of all, which a causal network sees anyway.) At the edge of a frame this counts on
+    into the next row.
+
+    Args:
+        width: tokens in a row.
+        num_places: tokens in a frame.
+    """
+    above = (width - 1, width, width + 1)
+    return above + tuple(sorted(num_places + row * width + column for row in (-1, 0, 1) for column in (-1, 0, 1)))
+
+
+def _before(tokens: Tensor, num_places: int) -> Tensor:
+    """Return what stood so many places before the coming token, counted from 1, (B, N); 0 where nothing stood."""
+    nothing = tokens.new_full((len(tokens), num_places - 1), -1)
+    return torch.cat([nothing, tokens], dim=1)[:, : tokens.shape[1]] + 1

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from course.layers.attention import KeyValueCache, MultiHeadAttention, sees
-from course.models.token_transformer import TokenTransformer, TokenTransformerConfig
+from course.models.token_transformer import TokenTransformer, TokenTransformerConfig, around
 
 B, N, K = 3, 21, 11
 SMALL = {
@@ -16,6 +16,7 @@ SMALL = {
     "hidden_size": 16,
     "num_layers": 2,
     "num_heads": 2,
+    "told": (4, 8),
 }
 
 
@@ -104,7 +105,7 @@ def test_several_tokens_at_a_time_make_no_difference(window):
 
 def test_beyond_the_window_nothing_is_seen_but_the_caption():
     """One layer: a token that has left the window changes no answer any more, a word does."""
-    model, (words, tokens) = small(window=4, num_layers=1, frames_before=0), example()
+    model, (words, tokens) = small(window=4, num_layers=1, told=()), example()
     other = tokens.clone()
     other[:, 6] = (other[:, 6] + 1) % K
     far = (model(words, other) - model(words, tokens)).abs().amax(dim=(0, 2))
@@ -113,7 +114,7 @@ def test_beyond_the_window_nothing_is_seen_but_the_caption():
     assert (model((words + 1) % 7, tokens) - model(words, tokens))[:, -1].abs().max() > 0
 
 
-def test_a_token_is_told_what_stood_at_the_coming_place_in_earlier_frames():
+def test_a_token_is_told_what_stood_so_many_places_before_the_coming_one():
     """With a window of one token and one layer nothing else tells token 11 from token 3 and 7."""
     model, (words, tokens) = small(window=1, num_layers=1), example()
     seen = []
@@ -122,7 +123,18 @@ def test_a_token_is_told_what_stood_at_the_coming_place_in_earlier_frames():
         other[:, place] = (other[:, place] + 1) % K
         if (model(words, other) - model(words, tokens))[:, 11].abs().max() > 0:
             seen.append(place)
-    assert seen == [3, 7, 10]  # two frames back, one frame back, and the token itself
+    assert seen == [3, 7, 10]  # eight places back, four places back, and the token right before it
+
+
+def test_around_a_place_stand_its_neighbours_above_and_all_those_of_the_frame_before():
+    """Two frames of 3 x 4, by coordinates: those around the middle of the second."""
+    frame, row, column = 1, 1, 2
+    places = {(t, y, x): 12 * t + 4 * y + x for t in range(2) for y in range(3) for x in range(4)}
+    coming = places[frame, row, column]
+    told = {coming - back for back in around(4, 12)}
+    near = {place for (_, y, x), place in places.items() if abs(y - row) <= 1 and abs(x - column) <= 1}
+    assert told == {place for place in near if place < coming - 1}
+    assert len(around(4, 12)) == len(told) == 12
 
 
 def test_a_cache_does_not_grow_beyond_the_window():
@@ -178,6 +190,7 @@ def test_every_parameter_learns_a_word_s_token():
     ("call", "words"),
     [
         (lambda: TokenTransformerConfig(window=0), "wanted sizes of at least 1"),
+        (lambda: TokenTransformerConfig(told=(3, 0)), "told: wanted places of at least 1, got (3, 0)"),
         (lambda: small()(torch.zeros(1, 3, dtype=torch.long), torch.zeros(1, 4, dtype=torch.long)), "got (1, 3)"),
         (lambda: MultiHeadAttention(8, 2, window=3), "window: wanted at least 1 and causal=True, got 3"),
         (lambda: MultiHeadAttention(8, 2).empty_cache(), "wanted causal=True"),

@@ -153,8 +153,8 @@ def test_tokens_are_read_and_written_as_was_set_out(seed):
     assert min(metrics["valid, all"], metrics["caption, all"]) >= 0.97
     assert metrics["perplexity"] >= metrics["codes"] / 2
     metrics = read_card(CHECKPOINTS / f"tokens_transformer_{seed}.safetensors").metrics
-    assert metrics["caption, all"] >= 0.89  # .90 and .80 were set out for, and not reached with every seed
-    assert metrics["caption, held out"] >= 0.65
+    assert metrics["caption, all"] >= 0.9
+    assert metrics["caption, held out"] >= 0.8
     assert metrics["caption, held out, shuffled"] <= 0.15
 
 
