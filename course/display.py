@@ -493,6 +493,8 @@ def curve(
         seeds, x = torch.atleast_2d(y), places[name]  # (seeds, N) and (N,)
         if len(seeds) > 1:
             axes.fill_between(x, seeds.amin(0), seeds.amax(0), color=colour, alpha=0.2, linewidth=0)
+            if len(x) == 1:  # a band without width is not seen
+                axes.vlines(x, seeds.amin(0), seeds.amax(0), color=colour, alpha=0.4, linewidth=4)
         axes.plot(x, seeds.mean(0), color=colour, linestyle=line, marker=marker if len(x) <= 20 else "", label=name)
     x_scale, y_scale = ("log" if one else "linear" for one in (log_x, log))
     axes.set(xlabel=x_label, ylabel=y_label, xscale=x_scale, yscale=y_scale)

@@ -630,6 +630,19 @@ def test_each_curve_may_have_places_of_its_own(outputs, calls, monkeypatch):
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
 
 
+def test_the_range_at_a_single_place_is_seen(outputs):
+    display.curve([1.0], {"one": [[0.5], [0.5]]}, **LABELS, description="level")
+    display.curve([1.0], {"one": [[0.1], [0.9]]}, **LABELS, description="wide")
+    level, wide = (output.picture for output in pictures(outputs))
+    light = (128, 184, 214)  # of the first colour, for what is not quite opaque
+
+    def near(picture):
+        found = np.abs(np.asarray(picture.convert("RGB")).astype(int) - light).max(axis=2) < 40
+        return found.any(axis=1).sum()
+
+    assert near(wide) > near(level) + 50
+
+
 @pytest.mark.parametrize("length", [5, 28, 40])
 def test_a_legend_says_what_a_band_is_and_is_not_cut_off(outputs, monkeypatch, length):
     figures = []

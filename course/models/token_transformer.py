@@ -48,8 +48,8 @@ class TokenTransformerConfig:
 class TokenTransformer(nn.Module):
     """Say what each token may be, given the caption and the tokens before it.
 
-    A token is told which place of its frame it is for, and which tokens stand around the place of the coming one, in its
-    frame and in the one before; how far back another lies, attention sees by rotation. None of it ends at a longest
+    A token is told which place of its frame it is for, and which tokens stand around the place of the coming one, in
+    its frame and in the one before; how far back another lies, attention sees by rotation. None of it ends at a longest
     clip: where more tokens are drawn than the window holds, each sees the caption and the last ones.
 
     Paper:

@@ -223,8 +223,8 @@ class TokenBatch:
 def token_batch(autoencoder: VQVAE, num_clips: int, generator: torch.Generator) -> TokenBatch:
     """Draw clips to learn from, and write them as tokens.
 
-    A caption is left out as a whole or not at all. A network that has to guess a motion from a colour and a shape learns
-    which combinations it never sees, and does not draw them either.
+    A caption is left out as a whole or not at all. A network that has to guess a motion from a colour and a shape
+    learns which combinations it never sees, and does not draw them either.
     """
     drawn = clips_to_learn(num_clips, generator)
     told = torch.rand(num_clips, 1, generator=generator) >= CAPTION_LEFT_OUT
@@ -358,7 +358,7 @@ def bits_per_token(
 
 
 def token_metrics(model: TokenTransformer, autoencoder: VQVAE) -> dict[str, float]:
-    """Return what a Transformer's tokens cost, and what the judge says of 20 clips of each caption, 60 of held-out ones.
+    """Return what a Transformer's tokens cost, and what the judge says of 20 clips of each caption, 60 if held out.
 
     Both are measured on all combinations and on the held-out ones, beside the n-gram baseline and with the captions
     shuffled: then a clip is judged by a caption that it was not drawn for.

@@ -3,7 +3,7 @@
 #
 # A sentence goes in, and a clip is *written* behind it, number by number, as a language model writes words. In this chapter you turn clips into a short row of whole numbers and back, you keep a codebook alive, you let one Transformer guess each number from those before it, you draw from its guesses in four ways, and you make it many times faster without changing a single number. At the end the first two frames are given, and the rest of the clip is written behind them.
 #
-# **Time**: about 120 minutes to read and do, about five to run. **You need**: chapter 04 (attention, the causal mask, rotary positions), the judge of chapter 02, and guidance from chapter 09.
+# **Time**: about 130 minutes to read and do, about five to run. **You need**: chapter 04 (attention, the causal mask, rotary positions), the judge of chapter 02, and guidance from chapter 09.
 #
 # When you are through, you can
 #
@@ -11,9 +11,11 @@
 # 2. **keep** a codebook alive, and **measure** how much of it is used;
 # 3. **put** words and tokens in one row, and **prove** that no token sees a later one;
 # 4. **draw** with temperature, top-k, top-p and guidance, and **measure** what each of them costs;
-# 5. **build** a key-value cache, and **prove** that it changes nothing but the time.
+# 5. **build** a key-value cache, and **prove** that it changes nothing but the time;
+# 6. **compare** four families of generators on equal terms.
 
 # %%
+import csv
 from collections.abc import Callable
 from dataclasses import replace
 from math import log, log2
@@ -1326,7 +1328,99 @@ claim(
 #
 # Text and video tokens in one Transformer *were* published, under other names: GODIVA (Wu et al. 2021) and CogVideo (Hong et al. 2022, 9.4 billion parameters, grown out of a model for pictures). And what OpenAI itself later showed for video, Sora (2024), is by [its report](https://openai.com/index/video-generation-models-as-world-simulators/) a *diffusion* Transformer on patches of latents: chapter 09's DiT, grown large. DALL-E's own successors went the same way; DALL-E 2 is diffusion already (Ramesh et al. 2022).
 #
-# ## 13. Broken on purpose
+# ## 13. The race
+#
+# Four ways lead from a caption to a clip by now: a GAN (chapter 08), tokens, diffusion (chapter 09) and the cascade (chapter 10). *Which is the best?* is no question yet. At what cost of training? At what cost of drawing? So here is a race on equal terms: each family is given the same CPU time on one thread, for all its networks together; each is then asked for the twelve combinations that were never trained; and one judge reads what it draws. Tokens share their time between two networks, the cascade shares it among four.
+#
+# One thing is not equal, and it should be in view: three families draw 8 frames of 16 x 16, and the cascade draws 16 frames of 64 x 64, thirty-two times as many numbers.
+#
+# It takes hours, so its record is kept with the course. `python -m course benchmark families --cpu-minutes 2 6 --seeds 3` runs it on your machine, and goes on where it was interrupted. **Which will be first after two minutes, which after six? Which draws most cheaply?**
+
+# %%
+raced = {}
+with (CHECKPOINTS.parent / "records" / "families.csv").open(newline="", encoding="utf-8") as file:
+    for row in csv.DictReader(file):
+        raced.setdefault((row["family"], row["way"], float(row["CPU minutes"])), []).append(row)
+
+
+def mean_of(some: list[dict[str, str]], column: str) -> float:
+    """Return the mean over the trainings on record."""
+    return sum(float(row[column]) for row in some) / len(some)
+
+
+MEASURES = ("caption", "valid", "motion", "coverage", "CPU seconds a clip")
+print(
+    f"{'family':10}{'drawn':24}{'minutes':>8}{'trained':>8}{'CAPTION from':>13}{'to':>6}"
+    + "".join(
+        f"{name.replace('CPU seconds', 'seconds'):>{max(10, len(name))}}" for name in MEASURES
+    )
+)
+for (family, way, minutes), some in raced.items():
+    captions = [float(row["caption"]) for row in some]
+    print(
+        f"{family:10}{way:24}{minutes:8g}{len(some):8}{min(captions):13.2f}{max(captions):6.2f}"
+        + "".join(f"{mean_of(some, name):{max(10, len(name))}.3g}" for name in MEASURES)
+    )
+
+# %% [markdown]
+# The same in two pictures. First quality against the time of training, each family drawn in its usual way; the bands are the range over the trainings.
+
+# %%
+usual = {}
+for family, way, _ in raced:
+    usual.setdefault(family, way)  # the first way of each
+budgets = sorted({minutes for _, _, minutes in raced})
+curve(
+    budgets,
+    {
+        family: torch.tensor(
+            [[float(row["caption"]) for row in raced[family, way, minutes]] for minutes in budgets]
+        ).T
+        for family, way in usual.items()
+    },
+    x_label="CPU minutes of training",
+    y_label="CAPTION, held-out combinations",
+    description="after two minutes diffusion is near the top and the others at the bottom; after six diffusion is at the top, the cascade comes next, tokens reach about a half, and the GAN's band goes from near the bottom to near the top",
+)
+
+# %% [markdown]
+# And quality against the time of drawing, after the longest training. Each family has a way to trade the one for the other: more steps, or fewer. (The GAN has none. For tokens it is the cache, which trades nothing: the clips are the same.)
+
+# %%
+longest = {key[:2]: some for key, some in raced.items() if key[2] == budgets[-1]}
+ordered = sorted(longest, key=lambda key: mean_of(longest[key], MEASURES[-1]))
+by_family = {family: [key for key in ordered if key[0] == family] for family in usual}
+curve(
+    {
+        family: [mean_of(longest[key], MEASURES[-1]) for key in keys]
+        for family, keys in by_family.items()
+    },
+    {
+        family: torch.tensor([[float(row["caption"]) for row in longest[key]] for key in keys]).T
+        for family, keys in by_family.items()
+    },
+    x_label="CPU seconds for a clip",
+    y_label="CAPTION, held-out combinations",
+    description="the GAN costs least by far and has the widest band; tokens cost several times as much, and without the cache more than ten times as much again at the same height; diffusion rises steeply from one step to four and is level from there on; the cascade costs most and rises with the steps of its base",
+    log_x=True,
+)
+heatmap(
+    [[mean_of(longest[key], name) for name in MEASURES[:-1]] for key in ordered],
+    rows=[f"{family}, {way}" for family, way in ordered],
+    columns=["CAPTION", "VALID", "MOTION", "COVERAGE"],
+    row_label="family and way of drawing, the cheapest first",
+    column_label="measure",
+    value_label="mean over the trainings",
+    description="diffusion with four steps or more passes nearly everything; with one step nothing; the cascade with ten or four steps of its base passes most; the GAN and tokens lie between",
+)
+
+# %% [markdown]
+# Diffusion is first, after two minutes and after six. Four steps of it cost little and are not far behind sixteen, and more than sixteen buy nothing. The cascade has the same base and gives it a third of the time, and a base that has not come to hear its caption (chapter 09: that comes late, and at once) is mended by nobody behind it. With more time it is second, and its clips are the large ones. The GAN is the cheapest to ask by far, and the least certain to train: look at its band. Of the same recipe one training had learned nearly everything, and another hardly anything. Tokens learn slowly and steadily; their trainings lie close together, and section 10 shows what five times as long makes of them. And the row *without a cache* has the same numbers as *cached* in every column but one, as it should.
+#
+# How far does it reach? As far as this world, this size, one thread, and *these recipes*. We tuned each of them as far as we came, and surely not equally far; so it is a race of four recipes and not of four ideas. What can be taken home is the form of the table: equal time, unseen captions, one judge, what a clip costs, and every training that was run.
+#
+#
+# ## 14. Broken on purpose
 #
 # ### Words behind the tokens
 #
