@@ -145,8 +145,8 @@ def around(width: int, num_places: int) -> tuple[int, ...]:
     """Return how many places before a token those around it stand: in its frame, and in the frame before.
 
     In raster order, and no further than one place away: of the frame before all nine, of its own frame those above.
-    (The one to its left is the last of all, which a causal network sees anyway.) At the edge of a frame this counts on
-    into the next row.
+    (The one to its left is the last of all, which a causal network sees anyway.) At the edges of a frame such a count
+    lands elsewhere, in another row or in the neighbouring frame.
 
     Args:
         width: tokens in a row.

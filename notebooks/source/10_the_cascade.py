@@ -1338,7 +1338,7 @@ claim(
 )
 
 # %% [markdown]
-# What the rival cannot know is *where the other one is*. Each of its two does as it is told, about as often as in section 7, and together they run into each other. The network that draws both at once keeps them apart. And yet the rival is ahead where it counts, in CAPTION. So what does the network not know?
+# What the rival cannot know is *where the other one is*. Each of its two is drawn as in section 7, by the same network, and together they run into each other. The network that draws both at once keeps them apart. And yet the rival is ahead where it counts, in CAPTION. So what does the network not know?
 #
 # ### Which word went where?
 #
@@ -1367,7 +1367,7 @@ show(
 # %% [markdown]
 # Add up the first row in pairs. Shapes have found their colours: clips with exchanged shapes are few. Motions have not: whether each sprite gets its own or the other's is nearly the toss of a coin. And turning the clauses round, which changes no scene, changes hardly anything. So one kind of bond is missing, and these four numbers show which; CAPTION alone does not.
 #
-# How it came to this, with what was tried before, stands in `data/records/two_sprites_log.csv`. Shapes were bound late in the training, and it was not over.
+# How it came to this, with what was tried before, stands in `data/records/two_sprites_log.csv`. It is one training, the only one of its kind; CAPTION still rose between the last look on the way and its end.
 #
 # ### Down the line
 #
@@ -1411,7 +1411,7 @@ claim(
 # %% [markdown]
 # The stage that fills in frames cannot do it at all: it sees all frames at once, and everything that it has ever seen was one sprite. The last one hardly notices: an edge is an edge, whoever it belongs to. *What a stage sees at once is what it has to know.* And divided by colour all of them do it. That is a trick of this world, where colour tells who is who; it also shows where the knowledge was missing.
 #
-# So the stretch comes out in halves. To *judge* two is as exact as to judge one. To *carry* two is possible, if they are taken apart on the way. To *draw* two, each with its own words, is the open end: our network keeps two sprites whole and apart, gives each its colour and mostly its shape, and mixes up who goes where.
+# So the stretch comes out in halves. To *judge* two is as exact as to judge one. To *carry* two is possible, if they are taken apart on the way. To *draw* two, each with its own words, is the open end: our network mostly keeps two sprites whole and apart, gives each its colour and in most clips its shape, and mixes up who goes where.
 #
 # ## Exercises
 #

@@ -714,7 +714,7 @@ mine = -logits.log_softmax(dim=1)[torch.arange(3), came].mean() / log(2)
 print("equal to PyTorch's, in bits:", torch.allclose(mine, F.cross_entropy(logits, came) / log(2)))
 
 # %% [markdown]
-# Now real clips: each combination a few times, which nobody has seen. What do their tokens cost the counting writer, and what the Transformer? Two controls: the words of *another* clip, and no words at all. (It can answer without words, since in training a caption is left out now and then, always as a whole. Chapter 09 left out single words as well. Here that did harm, and the reason is worth a thought: a network that has to guess a motion from a colour and a shape learns which combinations never come, and does not draw them when it is asked to. The trials stand in `data/records/tokens_log.csv`.) **Where in the clip will the bits be spent, at the beginning or at the end?**
+# Now real clips: each combination a few times, which nobody has seen. What do their tokens cost the counting writer, and what the Transformer? Two controls: the words of *another* clip, and no words at all. (It can answer without words, since in training a caption is left out now and then, always as a whole. Chapter 09 left out single words as well. Here that did harm, and the reason is worth a thought: a network that has to guess a motion from a colour and a shape learns which combinations never come, and does not draw them when it is asked to. The trials, short ones with one seed, stand in `data/records/tokens_log.csv`.) **Where in the clip will the bits be spent, at the beginning or at the end?**
 
 
 # %%
@@ -1334,7 +1334,7 @@ claim(
 #
 # One thing is not equal, and it should be in view: three families draw 8 frames of 16 x 16, and the cascade draws 16 frames of 64 x 64, thirty-two times as many numbers.
 #
-# It takes hours, so its record is kept with the course. `python -m course benchmark families --cpu-minutes 2 6 --seeds 3` runs it on your machine, and goes on where it was interrupted. **Which will be first after two minutes, which after six? Which draws most cheaply?**
+# It takes nearly two hours of one core, so its record is kept with the course. `python -m course benchmark families --cpu-minutes 2 6 --seeds 3` runs it on your machine, and goes on where it was interrupted. **Which will be first after two minutes, which after six? Which draws most cheaply?**
 
 # %%
 raced = {}

@@ -7,7 +7,7 @@ import torch
 
 from course.budget import SEEDS, generator
 from course.clips import resize
-from course.datasets.captions import HELD_OUT, caption
+from course.datasets.captions import ALL_PAIRS, HELD_OUT, caption
 from course.recipes.camera import WAYS, camera_metrics
 from course.recipes.cascade import draw_cascade, judge_stage
 from course.recipes.context import CONTEXT_RUNS, checkpoint_name
@@ -35,6 +35,7 @@ from course.recipes.shipped import (
 from course.recipes.text_to_clip import judge_drawn
 from course.recipes.tokens import autoencoder_metrics
 from course.recipes.tokens import judge_drawn as judge_written
+from course.recipes.two_sprites import draw_two, judge_two, some_pairs
 from course.training.checkpoint import read_card
 
 THERE = sorted(path.stem for path in CHECKPOINTS.glob("*.safetensors"))
@@ -129,6 +130,16 @@ def test_a_camera_films_as_the_card_says(name):
     found = camera_metrics(load_shipped_denoiser(name), way=way)
     for what in ("PSNR of what is known", "PSNR of what is invented"):
         assert found[what] == pytest.approx(card.metrics[what], abs=0.2)
+
+
+def test_two_sprites_are_drawn_as_the_card_says():
+    """On a fifth of the pairs that the card tells of."""
+    metrics = read_card(CHECKPOINTS / "two_sprites_0.safetensors").metrics
+    captions = [caption(*pair) for pair in some_pairs(ALL_PAIRS, 96, seed=5)]
+    network = load_shipped_denoiser("two_sprites_0")
+    rates = judge_two(draw_two(network, captions, generator=generator(5)), captions).rates()
+    for test in ("valid", "identity", "motion", "caption_colour", "caption_shape", "caption_motion", "caption"):
+        assert rates[test] == pytest.approx(metrics[f"{test}, two sprites, all"], abs=0.15)
 
 
 @pytest.mark.parametrize("name", [*GANS, *AUTOENCODER_RUNS, *TRANSFORMER_RUNS])
