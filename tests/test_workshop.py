@@ -1,5 +1,7 @@
 """Minutes are stated once, cells are measured, and three hours from any chapter fit."""
 
+import ast
+import builtins
 import re
 from dataclasses import replace
 
@@ -22,6 +24,40 @@ def test_every_section_and_exercise_of_a_chapter_has_its_minutes_once(path, ever
     stated = [part.section for part in every if part.chapter == path.name[:2]]
     assert sorted({*stated} - {workshop.WHOLE}) == sorted(workshop.headings(notebooks.read(path)))
     assert len(stated) == len({*stated})
+
+
+def unknown_names(cells):
+    """Return the names that cells use and that none of them, nor Python, defines."""
+    used, defined = set(), set(vars(builtins))
+    for node in (node for cell in cells for node in ast.walk(ast.parse(cell))):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                used.add(name)
+            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.arg(arg=name):
+                defined.add(name)
+            case ast.ExceptHandler(name=str(name)):
+                defined.add(name)
+            case ast.alias(name=name, asname=other):
+                defined.add(other or name.split(".")[0])
+    return used - defined
+
+
+def test_a_name_that_no_cell_defines_is_found():
+    assert unknown_names(["import a.b as c\nfrom d import e", "def f(g):\n    return c(e, g, h, [i for i in j])"]) == {
+        "h",
+        "j",
+    }
+
+
+@pytest.mark.parametrize("path", notebooks.chosen(), ids=lambda path: path.stem)
+def test_what_a_workshop_runs_needs_nothing_that_it_leaves_out(path, every):
+    ways = {part.section: part.workshop for part in every if part.chapter == path.name[:2]}
+    cells = [
+        cell.source
+        for section, cell in workshop.sections_of(notebooks.read(path))
+        if cell.cell_type == "code" and ways.get(section) == "run"
+    ]
+    assert unknown_names(cells) == set()
 
 
 @pytest.mark.parametrize("start", CHAPTERS)

@@ -1404,15 +1404,6 @@ curve(
     description="the GAN costs least by far and has the widest band; tokens cost several times as much, and without the cache more than ten times as much again at the same height; diffusion rises steeply from one step to four and is level from there on; the cascade costs most and rises with the steps of its base",
     log_x=True,
 )
-heatmap(
-    [[mean_of(longest[key], name) for name in MEASURES[:-1]] for key in ordered],
-    rows=[f"{family}, {way}" for family, way in ordered],
-    columns=["CAPTION", "VALID", "MOTION", "COVERAGE"],
-    row_label="family and way of drawing, the cheapest first",
-    column_label="measure",
-    value_label="mean over the trainings",
-    description="diffusion with four steps or more passes nearly everything; with one step nothing; the cascade with ten or four steps of its base passes most; the GAN and tokens lie between",
-)
 
 # %% [markdown]
 # Diffusion is first, after two minutes and after six. Four steps of it cost little and are not far behind sixteen, and more than sixteen buy nothing. The cascade has the same base and gives it a third of the time, and a base that has not come to hear its caption (chapter 09: that comes late, and at once) is mended by nobody behind it. With more time it is second, and its clips are the large ones. The GAN is the cheapest to ask by far, and the least certain to train: look at its band. Of the same recipe one training had learned nearly everything, and another hardly anything. Tokens learn slowly and steadily; their trainings lie close together, and section 10 shows what five times as long makes of them. And the row *without a cache* has the same numbers as *cached* in every column but one, as it should.
