@@ -51,9 +51,9 @@ GANS: Mapping[str, GANRun] = {
     )
     for name, by_seed in (
         ("both critics", (750.0, 450.0, 450.0)),
-        ("frame critic", (150.0,)),
-        ("clip critic", (150.0,)),
-        ("collapsed", (300.0,)),
+        ("frame critic", (150.0, 150.0, 150.0)),
+        ("clip critic", (150.0, 150.0, 150.0)),
+        ("collapsed", (300.0, 300.0, 300.0)),
     )
     for seed, cpu_seconds in enumerate(by_seed)
 }

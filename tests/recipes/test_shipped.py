@@ -159,6 +159,16 @@ def test_a_gan_draws_as_was_set_out(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_gans_that_are_to_fail_do(seed):
+    """A critic of frames alone teaches no motion; what was provoked is a collapse."""
+    metrics = read_card(CHECKPOINTS / f"gan_frame_critic_{seed}.safetensors").metrics
+    assert min(metrics["caption_colour, all"], metrics["caption_shape, all"]) >= 0.9
+    assert metrics["caption_motion, all"] <= 0.2
+    collapsed = read_card(CHECKPOINTS / f"gan_collapsed_{seed}.safetensors").metrics["variety, all"]
+    assert collapsed <= 0.1 < read_card(CHECKPOINTS / f"gan_both_{seed}.safetensors").metrics["variety, all"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_tokens_are_read_and_written_as_was_set_out(seed):
     metrics = read_card(CHECKPOINTS / f"tokens_autoencoder_{seed}.safetensors").metrics
     assert min(metrics["valid, all"], metrics["caption, all"]) >= 0.97
