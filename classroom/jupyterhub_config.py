@@ -62,10 +62,10 @@ c.Spawner.environment = {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
 }
 c.Spawner.start_timeout = c.Spawner.http_timeout = 300  # the first start fetches the course
-c.JupyterHub.concurrent_spawn_limit = 10  # a class arrives at once: the others wait, and see that they do
+c.JupyterHub.concurrent_spawn_limit = 100  # a class arrives at once; beyond it there is an error page
 c.JupyterHub.cleanup_servers = False  # the hub may be restarted while people work
 
-# After an hour without a word from browser or kernel a server is stopped; files stay.
+# A server whose browser and kernels have been idle for an hour is stopped; files stay.
 c.JupyterHub.services = [
     {"name": "culler", "command": [sys.executable, "-m", "jupyterhub_idle_culler", "--timeout=3600"]},
 ]

@@ -106,8 +106,8 @@ def write(
         if not path.exists():
             exercises = [worth[task.id] for task in tasks[number]]
             done.append(
-                f"{path} was written: {len(exercises)} exercises, {sum(exercises):g} points, "
-                f"and a question, {worth[f'{number}-question']:g} points."
+                f"{path} was written: exercises {len(exercises)}, points {sum(exercises):g}; "
+                f"and a question, points {worth[f'{number}-question']:g}."
             )
         elif path.read_text(encoding="utf-8") == texts[path]:
             done.append(f"{path} is there already, and as it would be written.")
@@ -130,7 +130,8 @@ def write(
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         notebooks.write(path, text)
-    return done
+    first = f"Next, in {folder}, with the environment active: nbgrader generate_assignment"
+    return done + [f"{first} {paths[number].stem}" for number in chosen]
 
 
 def points_of(tasks: Sequence[progress.Task], given: Sequence[str] = ()) -> dict[str, float]:

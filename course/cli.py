@@ -228,7 +228,6 @@ def _assignment(options: argparse.Namespace) -> int:
 
     folder = options.folder or assignment.TEACHING
     print("\n".join(assignment.write(options.numbers, points=options.points, folder=folder)))
-    print(f"Next, in {folder} and with the environment active: nbgrader generate_assignment NAME")
     return 0
 
 

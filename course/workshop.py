@@ -46,6 +46,10 @@ WHOLE = "All of its cells, as the chapter states (not measured by section)"
 _TO_RUN = re.compile(r"(?:about|under) (\w+)(?: minutes?)? to run")
 _NUMBERS = ("zero", "a", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _FRAME = ("first", "before", "break", "draw", "last")
+_LEGEND = (
+    "*In three hours*: what [the workshop](../plans/workshop.md) does with a section. Where no CPU seconds stand they "
+    "were not measured, mostly since cells train for minutes, and the sum leaves them out.\n\n"
+)
 _PATIENCE = 4 * 3600  # seconds on the clock for one cell: on a busy machine it may wait long for its CPU seconds
 _UNTIMED = ("Exercises", "Papers")
 _HEADINGS = re.compile(r"^(##|###) (.*\S)", re.MULTILINE)
@@ -342,7 +346,7 @@ def guide_table(number: str, every: Sequence[Part]) -> str:
     ]
     measured = sum(part.seconds or 0 for part in some)
     rows.append(("**together**", f"**{_stated(some):g}**", f"**{measured:.0f}**", ""))
-    return _table(("section", "minutes", "CPU seconds of its cells", "in three hours"), rows)
+    return _LEGEND + _table(("section", "minutes", "CPU seconds of its cells", "in three hours"), rows)
 
 
 def _stated(some: Iterable[Part]) -> float:

@@ -150,15 +150,18 @@ def test_a_solution_that_is_not_well_formed_is_named(source, write, folder):
 
 def test_a_folder_is_written_and_the_second_time_left(write, folder):
     path, config = folder / "source" / NAME / f"{NAME}.ipynb", folder / CONFIG
+    coming = f"Next, in {folder}, with the environment active: nbgrader generate_assignment {NAME}"
     assert write("01") == [
-        f"{path} was written: 2 exercises, 3 points, and a question, 3 points.",
+        f"{path} was written: exercises 2, points 3; and a question, points 3.",
         f"{config} was written.",
+        coming,
     ]
     assert sorted(file for file in folder.rglob("*") if file.is_file()) == sorted([path, config])
     before = {file: file.stat().st_mtime_ns for file in (path, config)}
     assert write("01", "1") == [
         f"{path} is there already, and as it would be written.",
         f"{config} was left as you have it.",
+        coming,
     ]
     assert {file: file.stat().st_mtime_ns for file in (path, config)} == before
 
@@ -229,7 +232,7 @@ def test_a_chapter_without_a_question_is_named(write, folder, monkeypatch):
 def test_the_command(folder, capsys):
     assert cli.main(["assignment", "0", "--folder", str(folder), "--points", "7", "question=2"]) == 0
     said = capsys.readouterr().out
-    assert "1 exercises, 7 points, and a question, 2 points." in said
+    assert "exercises 1, points 7; and a question, points 2." in said
     assert "nbgrader generate_assignment" in said
     assert cli.main(["assignment", "0", "--folder", str(folder)]) == 2
     assert capsys.readouterr().err.count("\n") == 1

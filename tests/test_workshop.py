@@ -60,6 +60,33 @@ def test_what_a_workshop_runs_needs_nothing_that_it_leaves_out(path, every):
     assert unknown_names(cells) == set()
 
 
+def shown(plan):
+    """Return the sections that a plan in words shows of each chapter, such as "06: sections 1 to 3, look at 6"."""
+    found = {}
+    for chapter, words in re.findall(r"(\d\d): ([^;|]*?)(?=;|\|)", plan):
+        words = words.split("look at")[0]
+        spans = re.findall(r"(\d+) to (\d+)", words)
+        numbers = [*map(int, re.findall(r"\d+", words))] + [n for a, b in spans for n in range(int(a), int(b) + 1)]
+        found[chapter] = {*numbers}
+    return found
+
+
+def test_the_two_days_show_nothing_that_needs_what_they_leave_out():
+    plans = notebooks.NOTEBOOKS.parent / "classroom" / "plans"
+    plan = shown((plans / "two_days.md").read_text(encoding="utf-8"))
+    assert plan.keys() == {"01", "02", "03", "04", "05", "06", "07", "09", "12"}
+    for path in notebooks.chosen():
+        numbers = plan.get(path.name[:2], set())
+        cells = []
+        for section, cell in workshop.sections_of(notebooks.read(path)):
+            number = re.match(r"(\d+)\. ", section)
+            left_out = int(number[1]) not in numbers if number else section.startswith("What we built")
+            if cell.cell_type == "code" and not left_out:
+                cells.append(cell.source)
+        missing = unknown_names(cells) if numbers else set()
+        assert missing == set(), f"{path.stem}: {sorted(numbers)}"
+
+
 @pytest.mark.parametrize("start", CHAPTERS)
 def test_a_workshop_from_any_chapter_fits_and_its_sum_is_right(start, every):
     chosen = workshop.plan(start, every)
@@ -103,10 +130,10 @@ def test_a_second_chapter_is_taken_whole_or_not_at_all(every):
 @pytest.mark.parametrize(
     ("text", "minutes"),
     [
-        ("about 90 minutes to read and do, about six to run. **You", 6),
-        ("about 100 minutes to read and do, about 4 minutes to run", 4),
-        ("about 60 minutes to read and do, under a minute to run", 1),
-        ("about 75 minutes to read and do, about a minute to run", 1),
+        ("about 65 minutes to read, 45 for the exercises, about six to run. **You", 6),
+        ("about 100 minutes to read, 60 for the exercises, about 4 minutes to run", 4),
+        ("about 60 minutes to read, 60 for the exercises, under a minute to run", 1),
+        ("about 75 minutes to read, 60 for the exercises, about a minute to run", 1),
         ("10 minutes", 0),
     ],
 )
@@ -114,8 +141,18 @@ def test_a_chapter_says_how_long_it_runs(text, minutes):
     assert workshop.minutes_to_run(text) == minutes
 
 
+@pytest.mark.parametrize("path", notebooks.chosen()[1:], ids=lambda path: path.stem)
+def test_a_chapter_states_the_minutes_of_its_sections_and_of_its_exercises(path, every):
+    cells = notebooks.read(path).cells
+    stated = re.search(r"about (\d+) minutes to read, (\d+) for the exercises", cells[0].source)
+    mine = [part for part in every if part.chapter == path.name[:2]]
+    exercises = sum(part.minutes for part in mine if part.title.startswith("Exercise"))
+    assert int(stated[2]) == exercises
+    assert abs(int(stated[1]) - sum(part.minutes for part in mine) + exercises) <= 3
+
+
 def test_a_chapter_that_was_not_measured_counts_with_what_it_states(tmp_path):
-    first = new_markdown_cell("# 01 · A\n\n**Time**: about 9 minutes to read and do, about six to run.")
+    first = new_markdown_cell("# 01 · A\n\n**Time**: about 9 minutes to read, 60 for the exercises, about six to run.")
     write(tmp_path, new_notebook(cells=[first, new_code_cell("a = 1")]), "01,Opening,1,run\n")
     one, whole = workshop.parts(tmp_path, tmp_path)
     assert (one.seconds, whole.section, whole.seconds) == (None, workshop.WHOLE, 360)

@@ -610,7 +610,7 @@ EXERCISES = (
         _hold,
         "held in every step, and the noise of the walk is left alone",
         (
-            "The sampler of exercise 9.4 with one line more, between the answer and the step.",
+            "`my_euler` of chapter 09 with one line more, between the answer and the step.",
             "`torch.where(condition, one, other)` takes from the first where the condition is True; `known` needs "
             "three dimensions more.",
             "In the loop: `clean = torch.where(known[:, :, None, None, None], frames, denoise(z, "

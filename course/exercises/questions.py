@@ -1,6 +1,7 @@
 """A question for each chapter that no check can grade: it is answered in words and read by a person.
 
-It stands in the assignments that ``course.assignment`` writes; what a good answer says is for the teacher alone.
+It stands in the assignments that ``course.assignment`` writes. What a good answer says is left out of these; it can be
+read here by whoever opens this file.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ class Question:
     Attributes:
         title: a few words, for the heading.
         text: the question, in Markdown.
-        answer: what a good answer says, in Markdown; only the teacher sees it.
+        answer: what a good answer says, in Markdown; not in what learners are given.
         points: what it is worth unless the teacher says otherwise.
     """
 
@@ -113,8 +114,9 @@ QUESTIONS = {
         "No. The loss says who is ahead. It is the same where the critic has learned nothing and where there is "
         "nothing left to tell; a small one may mean a critic that has won, and a generator that learns no more. Each "
         "single clip of a collapsed generator can look real to a critic that sees clips one by one. In its place: "
-        "what the judge says of single clips (VALID, MOTION, CAPTION) together with measures of the set (COVERAGE, a "
-        "Frechet distance), beside a copyist, noise and fresh clips of the world.",
+        "what the judge says of single clips (VALID, MOTION, CAPTION) together with measures of the set: VARIETY, "
+        "which sets clips of one caption side by side (COVERAGE cannot show this collapse, since every combination is "
+        "asked for by name), and a Frechet distance, beside a copyist, noise and fresh clips of the world.",
     ),
     "09": Question(
         "One noise for all frames",

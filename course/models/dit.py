@@ -10,6 +10,7 @@ from course.clips import expect_tensor
 from course.layers.attention import MLP, MultiHeadAttention
 from course.layers.position import LearnedPosition, sinusoidal
 from course.models.denoiser import Condition, ConditionEncoder, DenoiserConfig, with_given
+from course.models.unet import NUM_GROUPS, ResidualBlock, channels_beside, each_frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class DiTConfig(DenoiserConfig):
         hidden_size: numbers for each token.
         num_layers: blocks.
         num_heads: attentions side by side.
+        frame_channels: of the small convolutional encoder that reads each frame before it is cut into patches, and of
+            the decoder that draws each frame behind them; 0 for none: pixels are cut as they are.
     """
 
     size: int = 16
@@ -31,6 +34,7 @@ class DiTConfig(DenoiserConfig):
     hidden_size: int = 128
     num_layers: int = 6
     num_heads: int = 4
+    frame_channels: int = 0
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -38,6 +42,11 @@ class DiTConfig(DenoiserConfig):
             raise ValueError(f"wanted sizes of at least 1, got {self}")
         if self.num_frames % self.patch_frames or self.size % self.patch_size:
             raise ValueError(f"wanted patches that divide {self.num_frames} frames of side {self.size}, got {self}")
+        if self.frame_channels % NUM_GROUPS or (self.frame_channels and self.patch_size % _SQUARE):
+            raise ValueError(
+                f"frame_channels: wanted 0, or a multiple of {NUM_GROUPS} with a patch_size that is a multiple of "
+                f"{_SQUARE}, got {self}"
+            )
 
     @property
     def num_tokens(self) -> int:
@@ -74,6 +83,40 @@ def modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return F.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
 
 
+class FrameCoder(nn.Module):
+    """Read each frame by convolution, and draw each by convolution, with what was read handed across.
+
+    Args:
+        config: of the DiT around whose tokens this stands.
+
+    Paper:
+        Xiao et al. 2021, arXiv 2106.14881 (convolutions in the place of a Transformer's patches). Reading and drawing
+        are those of the U-Net with shared frames.
+    """
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        channels, pixels = config.frame_channels, _SQUARE**2
+        self.stem = nn.Conv2d(pixels * (config.num_channels + config.given_channels), channels, 3, padding=1)
+        self.enter = ResidualBlock(channels, channels, config.hidden_size)
+        self.leave = ResidualBlock(2 * channels, channels, config.hidden_size)
+        self.norm = nn.GroupNorm(NUM_GROUPS, channels)
+        self.head = nn.Conv2d(channels, pixels * config.num_channels, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.to(memory_format=torch.channels_last)
+
+    def read(self, clips: Tensor, vector: Tensor) -> Tensor:
+        """Clips: (B, T, C, H, W), vector: (B, hidden_size); returns (B, T, frame_channels, H / 2, W / 2)."""
+        return self.enter(each_frame(self.stem, F.pixel_unshuffle(clips, _SQUARE)), vector)
+
+    def draw(self, frames: Tensor, read: Tensor, vector: Tensor) -> Tensor:
+        """Frames: as ``read`` made them, which is handed across; returns (B, T, num_channels, H, W)."""
+        x = self.leave(channels_beside(frames, read), vector).flatten(0, 1)
+        drawn = F.pixel_shuffle(self.head(F.silu(self.norm(x))), _SQUARE)
+        return drawn.unflatten(0, frames.shape[:2])
+
+
 class DiT(nn.Module):
     """Answer with a clip for a noisy clip, its noise step and what is known of it.
 
@@ -85,15 +128,20 @@ class DiT(nn.Module):
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
         self.config = config
-        size, pixels = config.hidden_size, config.patch_frames * config.patch_size**2
+        size, channels, seen = config.hidden_size, config.num_channels, config.num_channels + config.given_channels
+        self.coder, self.patch_size = None, config.patch_size
+        if config.frame_channels:
+            self.coder, self.patch_size = FrameCoder(config), config.patch_size // _SQUARE
+            channels = seen = config.frame_channels
+        pixels = config.patch_frames * self.patch_size**2
         self.condition = ConditionEncoder(size, config)
-        self.embed = nn.Linear(pixels * (config.num_channels + config.given_channels), size)
+        self.embed = nn.Linear(pixels * seen, size)
         self.place = LearnedPosition(config.num_tokens, size)
         side = config.size // config.patch_size
         self.place.table.data = _waves(config.num_frames // config.patch_frames, side, side, size=size)
         self.blocks = nn.ModuleList(DiTBlock(size, config.num_heads) for _ in range(config.num_layers))
         self.from_condition = nn.Linear(size, 2 * size)
-        self.head = nn.Linear(size, pixels * config.num_channels)
+        self.head = nn.Linear(size, pixels * channels)
         for layer in (self.from_condition, self.head):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -115,13 +163,16 @@ class DiT(nn.Module):
         if noisy.shape[1:] != wanted:
             raise ValueError(f"noisy: wanted (B, {', '.join(map(str, wanted))}), got {tuple(noisy.shape)}")
         vector = F.silu(self.condition(noise_step, condition))  # (B, hidden_size)
-        seen = with_given(noisy, condition.given, config.given_channels)
-        x = self.embed(patches(seen, config.patch_frames, config.patch_size)) + self.place(config.num_tokens)
+        x = with_given(noisy, condition.given, config.given_channels)
+        if self.coder is not None:
+            x = read = self.coder.read(x, vector)  # (B, T, frame_channels, size / 2, size / 2)
+        x = self.embed(patches(x, config.patch_frames, self.patch_size)) + self.place(config.num_tokens)
         for block in self.blocks:
             x = block(x, vector)  # (B, N, hidden_size)
         scale, shift = self.from_condition(vector)[:, None].chunk(2, dim=-1)
-        x = self.head(modulate(x, scale, shift))  # (B, N, patch_frames * C * patch_size * patch_size)
-        return clip_of(x, config.patch_frames, config.patch_size, num_channels=config.num_channels, size=config.size)
+        x = self.head(modulate(x, scale, shift))  # (B, N, values of a patch)
+        x = clip_of(x, config.patch_frames, self.patch_size, side=config.size // config.patch_size)
+        return x if self.coder is None else self.coder.draw(x, read, vector)
 
 
 def patches(clips: Tensor, patch_frames: int, patch_size: int) -> Tensor:
@@ -130,10 +181,9 @@ def patches(clips: Tensor, patch_frames: int, patch_size: int) -> Tensor:
     return x.permute(0, 1, 4, 6, 2, 3, 5, 7).flatten(4).flatten(1, 3)  # from (B, t, f, C, h, p, w, q)
 
 
-def clip_of(tokens: Tensor, patch_frames: int, patch_size: int, *, num_channels: int, size: int) -> Tensor:
-    """Put patches together again; the inverse of ``patches`` for square frames."""
-    side = size // patch_size
-    x = tokens.unflatten(2, (patch_frames, num_channels, patch_size, patch_size)).unflatten(1, (-1, side, side))
+def clip_of(tokens: Tensor, patch_frames: int, patch_size: int, *, side: int) -> Tensor:
+    """Put patches together again, ``side`` by ``side`` in each frame: the inverse of ``patches``."""
+    x = tokens.unflatten(2, (patch_frames, -1, patch_size, patch_size)).unflatten(1, (-1, side, side))
     x = x.permute(0, 1, 4, 5, 2, 6, 3, 7)  # (B, t, f, C, h, p, w, q)
     return x.flatten(6, 7).flatten(4, 5).flatten(1, 2)
 
@@ -145,3 +195,7 @@ def _waves(*lengths: int, size: int) -> Tensor:
     tables = [sinusoidal(length, share) for length, share in zip(lengths, shares, strict=True)]
     grid = torch.cartesian_prod(*(torch.arange(length) for length in lengths))  # (places, coordinates)
     return torch.cat([table[grid[:, axis]] for axis, table in enumerate(tables)], dim=1)
+
+
+_SQUARE = 2
+"""Side of the squares of pixels that are one place for the convolutions, as in the U-Net."""

@@ -19,7 +19,8 @@ from course.layers.position import LearnedPosition
 from course.models.denoiser import Condition, ConditionEncoder, DenoiserConfig, with_given
 
 FRAMES: tuple[str, ...] = ("stacked", "shared", "factorised")
-_NUM_GROUPS, _NUM_HEADS = 8, 4
+NUM_GROUPS, _NUM_HEADS = 8, 4
+"""Of channels, for the norms; of heads, for the attentions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,8 @@ class UNetConfig(DenoiserConfig):
         sizes = (self.num_frames, self.num_channels, self.patch_size, self.num_blocks, self.condition_size)
         if min(sizes) < 1 or not self.hidden_channels:
             raise ValueError(f"wanted sizes of at least 1 and at least one level, got {self}")
-        if any(channels % _NUM_GROUPS for channels in (self.frame_channels, *self.hidden_channels)):
-            raise ValueError(f"channels: wanted multiples of {_NUM_GROUPS}, got {self}")
+        if any(channels % NUM_GROUPS for channels in (self.frame_channels, *self.hidden_channels)):
+            raise ValueError(f"channels: wanted multiples of {NUM_GROUPS}, got {self}")
         if self.frames not in FRAMES:
             raise ValueError(f"frames: wanted one of {FRAMES}, got {self.frames!r}")
 
@@ -65,9 +66,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels: int, condition_size: int) -> None:
         super().__init__()
-        self.first_norm = nn.GroupNorm(_NUM_GROUPS, channels_in)
+        self.first_norm = nn.GroupNorm(NUM_GROUPS, channels_in)
         self.first = nn.Conv2d(channels_in, channels, 3, padding=1)
-        self.second_norm = AdaptiveGroupNorm(_NUM_GROUPS, channels, condition_size)
+        self.second_norm = AdaptiveGroupNorm(NUM_GROUPS, channels, condition_size)
         self.second = _at_zero(nn.Conv2d(channels, channels, 3, padding=1))
         self.across = nn.Conv2d(channels_in, channels, 1) if channels_in != channels else nn.Identity()
 
@@ -85,7 +86,7 @@ class SpaceAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(_NUM_GROUPS, channels)
+        self.norm = nn.GroupNorm(NUM_GROUPS, channels)
         self.attention = MultiHeadAttention(channels, _NUM_HEADS)
         _at_zero(self.attention.project_out)
 
@@ -105,7 +106,7 @@ class TimeAttention(nn.Module):
 
     def __init__(self, channels: int, num_frames: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(_NUM_GROUPS, channels)
+        self.norm = nn.GroupNorm(NUM_GROUPS, channels)
         self.time = LearnedPosition(num_frames, channels)
         self.attention = MultiHeadAttention(channels, _NUM_HEADS)
         _at_zero(self.attention.project_out)
@@ -171,7 +172,7 @@ class UNet(nn.Module):
             self.spread = nn.Conv2d(channels, config.num_frames * outside, 1)
             self.leave = ResidualBlock(2 * outside, outside, config.condition_size)
             channels = outside
-        self.norm = nn.GroupNorm(_NUM_GROUPS, channels)
+        self.norm = nn.GroupNorm(NUM_GROUPS, channels)
         self.head = _at_zero(nn.Conv2d(channels, pixels * config.num_channels, 3, padding=1))
         self.to(memory_format=torch.channels_last)
 
@@ -199,26 +200,26 @@ class UNet(nn.Module):
         x = with_given(noisy, condition.given, config.given_channels)
         if config.frames == "stacked":
             x = _stack(x)
-        x = _each(self.stem, F.pixel_unshuffle(x, config.patch_size))  # (B, T or 1, channels, rows, columns)
+        x = each_frame(self.stem, F.pixel_unshuffle(x, config.patch_size))  # (B, T or 1, channels, rows, columns)
         if config.frames == "shared":
             frames = self.enter(x, vector)  # (B, T, frame_channels, rows, columns)
-            x = _each(self.gather, _stack(frames))  # (B, 1, channels, rows, columns)
+            x = each_frame(self.gather, _stack(frames))  # (B, 1, channels, rows, columns)
         across = []
         for level, stages in enumerate(self.down):
             if level:
-                x = _each(nn.AvgPool2d(2), x)
+                x = each_frame(nn.AvgPool2d(2), x)
             for stage in stages:
                 x = stage(x, vector)
                 across.append(x)
         x = self.look(self.middle(x, vector))
         for level, stages in enumerate(self.up):
             if level:
-                x = _each(nn.Upsample(scale_factor=2), x)
+                x = each_frame(nn.Upsample(scale_factor=2), x)
             for stage in stages:
-                x = stage(_beside(x, across.pop()), vector)
+                x = stage(channels_beside(x, across.pop()), vector)
         if config.frames == "shared":
-            x = _unstack(_each(self.spread, x), T)  # (B, T, frame_channels, rows, columns)
-            x = self.leave(_beside(x, frames), vector)
+            x = _unstack(each_frame(self.spread, x), T)  # (B, T, frame_channels, rows, columns)
+            x = self.leave(channels_beside(x, frames), vector)
         x = self.head(F.silu(self.norm(x.flatten(0, 1))))
         return F.pixel_shuffle(x, config.patch_size).view(noisy.shape)
 
@@ -259,16 +260,16 @@ def _stack(x: Tensor) -> Tensor:
 
 def _unstack(x: Tensor, num_frames: int) -> Tensor:
     """Make channels frames again: (B, 1, T * C, H, W) to (B, T, C, H, W)."""
-    return _each(nn.Identity(), x[:, 0].unflatten(1, (num_frames, -1)))
+    return each_frame(nn.Identity(), x[:, 0].unflatten(1, (num_frames, -1)))
 
 
-def _each(layer: nn.Module, x: Tensor) -> Tensor:
+def each_frame(layer: nn.Module, x: Tensor) -> Tensor:
     """Apply a layer of pictures to each frame of (B, T, C, H, W)."""
     pictures = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
     return layer(pictures).unflatten(0, x.shape[:2])
 
 
-def _beside(x: Tensor, y: Tensor) -> Tensor:
+def channels_beside(x: Tensor, y: Tensor) -> Tensor:
     """Put channels beside channels, picture by picture: five dimensions at once would lose the order in memory."""
     return torch.cat([x.flatten(0, 1), y.flatten(0, 1)], dim=1).unflatten(0, x.shape[:2])
 

@@ -3,7 +3,7 @@
 #
 # In this chapter you take video apart until nothing is left but numbers, and put it together again: at the end you will have written an mp4 in which a coder of your own shows what it sees.
 #
-# **Time**: about 60 minutes to read and do, under a minute to run. **You need**: Python, and a first acquaintance with tensors (what a shape is, what indexing does). Nothing about video.
+# **Time**: about 55 minutes to read, 60 for the exercises, under a minute to run. **You need**: Python, and a first acquaintance with tensors (what a shape is, what indexing does). Nothing about video.
 #
 # When you are through, you can
 #

@@ -3,7 +3,7 @@
 #
 # Before the first model: by what would we know that it is any good? In this chapter you build the measures that the field reports, find out what each of them cannot see, and then build a judge that sees it.
 #
-# **Time**: about 75 minutes to read and do, under a minute to run. **You need**: chapter 01 (what a clip is).
+# **Time**: about 60 minutes to read, 50 for the exercises, under a minute to run. **You need**: chapter 01 (what a clip is).
 #
 # When you are through, you can
 #

@@ -3,7 +3,7 @@
 #
 # Cover something for sixteen frames: what was it? In this chapter you build networks that carry a memory through a clip, measure how fast they forget, find the cause in the gradient, and mend it with a gate.
 #
-# **Time**: about 90 minutes to read and do, about six to run. **You need**: chapter 01 (what a clip is), and what a gradient is.
+# **Time**: about 65 minutes to read, 45 for the exercises, about six to run. **You need**: chapter 01 (what a clip is), and what a gradient is.
 #
 # When you are through, you can
 #

@@ -3,7 +3,7 @@
 #
 # A network that does not carry the past along, but looks back at it: any frame, at any distance, in one step.
 #
-# **Time**: about 100 minutes to read and do, about 4 minutes to run. **You need**: chapter 01 (what a clip is); chapter 03 helps (what it is to forget).
+# **Time**: about 85 minutes to read, 80 for the exercises, about 4 minutes to run. **You need**: chapter 01 (what a clip is); chapter 03 helps (what it is to forget).
 #
 # When you are through, you can
 #

@@ -3,7 +3,7 @@
 #
 # In this chapter you build the layer that sees *local motion*: a kernel that slides over time as it slides over the picture. At the end it tells left from right where a network of single frames can only guess, and you have repaired a network from an article.
 #
-# **Time**: about 75 minutes to read and do, about a minute to run. **You need**: chapter 01 (layouts of a clip), and to have met a 2D convolution once.
+# **Time**: about 75 minutes to read, 70 for the exercises, about a minute to run. **You need**: chapter 01 (layouts of a clip), and to have met a 2D convolution once.
 #
 # When you are through, you can
 #

@@ -3,7 +3,7 @@
 #
 # Five frames are given: what comes next? In this chapter you turn each of your three ways to treat time into a predictor of one frame, feed it its own output to get a clip, watch what goes wrong, and mend it twice. At the end a network meets a future that cannot be known, and answers with one sharp clip of two, in place of a blur of both.
 #
-# **Time**: about 150 minutes to read and do, about five to run. **You need**: chapters 03 to 05 (one of the three will do), and the judge of chapter 02.
+# **Time**: about 100 minutes to read, 65 for the exercises, about five to run. **You need**: chapters 03 to 05 (one of the three will do), and the judge of chapter 02.
 #
 # When you are through, you can
 #

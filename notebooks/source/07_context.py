@@ -5,7 +5,7 @@
 #
 # (In chapter 06 the *context* was the given frames themselves. From here on those are *the given frames*, and the context is what is made of them for the whole clip to hear: *global* if it is made once, of the first frames, *local* if it is made anew of the last two.)
 #
-# **Time**: about 100 minutes to read and do, about two to run. **You need**: chapter 06 (the rollout), the judge of chapter 02, and for one section the attention of chapter 04.
+# **Time**: about 100 minutes to read, 70 for the exercises, about two to run. **You need**: chapter 06 (the rollout), the judge of chapter 02, and for one section the attention of chapter 04.
 #
 # When you are through, you can
 #

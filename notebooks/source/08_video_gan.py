@@ -3,7 +3,7 @@
 #
 # Two networks that teach one another: one draws clips, the other says which clips are real. In this chapter you build both. You give the one that draws a code that stays and a code that moves, you give the other a pair of eyes for frames and a pair for clips, you watch their game go round in circles and bring it to rest, and you learn why their losses tell you nothing about the clips.
 #
-# **Time**: about 110 minutes to read and do, about three to run. **You need**: the judge of chapter 02, the recurrent cell of chapter 03, and what chapter 07 says about the mean of all futures.
+# **Time**: about 115 minutes to read, 90 for the exercises, about three to run. **You need**: the judge of chapter 02, the recurrent cell of chapter 03, and what chapter 07 says about the mean of all futures.
 #
 # When you are through, you can
 #

@@ -3,7 +3,7 @@
 #
 # A sentence goes in, a clip comes out, and another one the next time. In this chapter you teach a network one modest thing, to *take a little noise away*, and use it to draw clips from nothing but noise and words. You build the noise, the question, the network and four ways to walk from noise to a clip, you prove each on a world so small that the best possible answer is known, and you ask whether a network can draw what it has never seen.
 #
-# **Time**: about 120 minutes to read and do, about three to run. **You need**: the judge of chapter 02, the adaptive norm and the null context of chapter 07, and for one section the attention of chapter 04.
+# **Time**: about 125 minutes to read, 70 for the exercises, about three to run. **You need**: the judge of chapter 02, the adaptive norm and the null context of chapter 07, and for one section the attention of chapter 04.
 #
 # When you are through, you can
 #

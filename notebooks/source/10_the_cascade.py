@@ -3,7 +3,7 @@
 #
 # A sentence goes in, and sixteen frames of 64 x 64 pixels come out. In this chapter you draw *small first*: chapter 09's network decides what happens, a second one fills in the frames between, and two more fill in the pixels between. You build what each of them sees, you put noise over it on purpose and tell them how much, and you follow clips down the line to the stage at which they go wrong. At the end the line stands beside a published system that works in the same way, and beside a rival that draws everything at once.
 #
-# **Time**: about 110 minutes to read and do, about four to run. **You need**: chapter 09 (noise, the denoiser, its samplers, guidance) and the judge of chapter 02.
+# **Time**: about 125 minutes to read, 75 for the exercises, about four to run. **You need**: chapter 09 (noise, the denoiser, its samplers, guidance) and the judge of chapter 02.
 #
 # When you are through, you can
 #

@@ -3,7 +3,7 @@
 #
 # A sentence goes in, and a clip is *written* behind it, number by number, as a language model writes words. In this chapter you turn clips into a short row of whole numbers and back, you keep a codebook alive, you let one Transformer guess each number from those before it, you draw from its guesses in four ways, and you make it many times faster without changing a single number. At the end the first two frames are given, and the rest of the clip is written behind them.
 #
-# **Time**: about 130 minutes to read and do, about five to run. **You need**: chapter 04 (attention, the causal mask, rotary positions), the judge of chapter 02, and guidance from chapter 09.
+# **Time**: about 135 minutes to read, 85 for the exercises, about five to run. **You need**: chapter 04 (attention, the causal mask, rotary positions), the judge of chapter 02, and guidance from chapter 09.
 #
 # When you are through, you can
 #
@@ -1126,7 +1126,7 @@ for batch_size, bound in ((1, 8), (8, 30)):
     )
 
 # %% [markdown]
-# One token for one clip is so little work that calling the layers takes most of the time, with a cache; eight clips at a time share these calls, and without a cache there is eight times the work. On a graphics card the picture is another (chapter 13): there is time to compute, and what is short is the memory that all these keys and values have to come from.
+# One token for one clip is so little work that calling the layers takes most of the time, with a cache; eight clips at a time share these calls, and without a cache there is eight times the work. On a graphics card the picture is another: there is time to compute, and what is short is the memory that all these keys and values have to come from.
 #
 # ## 10. What the judge says
 #
@@ -1611,7 +1611,7 @@ show(
 )
 
 # %% [markdown]
-# Mostly the frames behind recover, since the words and the other tokens are still there to be seen (six frames are judged here, and fewer frames are easier to pass than eight); but they do not know that it was a slip, and the frame itself is spoilt for good. *What is written stands.* Diffusion looks at the whole clip in every step and mends what does not fit; a writer can only go on. And there are slips that nobody sees: a sprite that lands half a pixel beside its path goes on from there. In training the network was always shown the truth (*teacher forcing*, chapter 06), and never what comes of its own slips. It also takes one call of the network for each token, where chapter 09 took sixteen steps for the whole clip. Published systems answer by guessing many tokens at once and going back over them, in the manner of MaskGIT and Phenaki; how to make either of them fast is **chapter 13**. And a first frame that is *told* to a diffusion model, a last one, and whatever lies between two, is **chapter 12**.
+# Mostly the frames behind recover, since the words and the other tokens are still there to be seen (six frames are judged here, and fewer frames are easier to pass than eight); but they do not know that it was a slip, and the frame itself is spoilt for good. *What is written stands.* Diffusion looks at the whole clip in every step and mends what does not fit; a writer can only go on. And there are slips that nobody sees: a sprite that lands half a pixel beside its path goes on from there. In training the network was always shown the truth (*teacher forcing*, chapter 06), and never what comes of its own slips. It also takes one call of the network for each token, where chapter 09 took sixteen steps for the whole clip. Published systems answer by guessing many tokens at once and going back over them, in the manner of MaskGIT and Phenaki. And a first frame that is *told* to a diffusion model, a last one, and whatever lies between two, is **chapter 12**.
 #
 # ## Papers
 #

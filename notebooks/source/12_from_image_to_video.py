@@ -3,7 +3,7 @@
 #
 # A picture goes in, with a sentence or without one, and it begins to move. In this chapter you hold chapter 09's network to a picture and see why that is not enough, you *tell* a network the picture instead, you ask for more motion or less, for a last picture and for what lies between two, and you make a network for clips out of a network for pictures. At the end a drawing of yours walks across the page.
 #
-# **Time**: about 120 minutes to read and do, about four to run. **You need**: chapter 09 (noise, the denoiser, its samplers, guidance) and the judge of chapter 02.
+# **Time**: about 115 minutes to read, 70 for the exercises, about four to run. **You need**: chapter 09 (noise, the denoiser, its samplers, guidance) and the judge of chapter 02.
 #
 # When you are through, you can
 #
@@ -163,7 +163,7 @@ def table(rows: dict[str, list[dict[str, float]]]) -> None:
 
 
 # %% [markdown]
-# Three attempts that know nothing of our problem, and the truth. *Another clip* is a real one with the same caption. *Pasted*: chapter 09's network draws the caption, and then the picture is pasted over its frame 0. (Three networks, trained from three seeds; the table holds their means.) For each row you can say beforehand what it must win and what it must lose, and it is worth a minute. **Which row will have the best first three columns? And which column gives the pasted one away?**
+# The truth, the two attempts from above, *frozen* and *drawn from the words*, and two more. *Another clip* is a real one with the same caption. *Pasted*: chapter 09's network draws the caption, and then the picture is pasted over its frame 0. (Three networks, trained from three seeds; the table holds their means.) For each row you can say beforehand what it must win and what it must lose, and it is worth a minute. **Which row will have the best first three columns? And which column gives the pasted one away?**
 
 # %% tags=["nbval-ignore-output"]
 ASKED = budget.choose(full=ALL, smoke=ALL[::16])
@@ -247,11 +247,11 @@ asked, asked_captions = pictured(wishes, 1, seed=3)
 held = draw_held(text_network, asked, asked_captions, seed=4)
 strip(
     dict(zip(asked_captions, held, strict=True)),
-    description="three rows of eight frames: in each the same sprite throughout, the right colour, shape and motion, but between the first frame and the second it has jumped to another place",
+    description="three rows of eight frames, in each the same sprite in the right colour and shape; from the first frame to the second the cross jumps across half of the picture, the square steps aside, and the circle sets out to the wrong side and then creeps to the left",
 )
 
 # %% [markdown]
-# Look at the first step in each row. The table says whether this is bad luck. Since the sampler draws fresh noise in every step, more steps give the frames more time to agree; so the last row takes four times as many. To save time it is drawn for every fifth picture alone, and the row above it measures ten steps for the same ones. (Why every fifth? There are six motions, in turn. Every third caption would ask for two of them, again and again.)
+# Look at the first step in each row: the cross jumps, the square steps aside, the circle sets out the wrong way. The table says whether this is bad luck. Since the sampler draws fresh noise in every step, more steps give the frames more time to agree; so the last row takes four times as many. To save time it is drawn for every fifth picture alone, and the row above it measures ten steps for the same ones. (Why every fifth? There are six motions, in turn. Every third caption would ask for two of them, again and again.)
 
 # %% tags=["nbval-ignore-output"]
 every_fifth = slice(None, None, 5)
@@ -287,7 +287,7 @@ claim(
 )
 
 # %% [markdown]
-# The first frame is perfect, IDENTITY too: by the two scores that everybody asks for, clamping is a success. And MOTION is nearly as bad as with the pasted picture, since the clip *begins elsewhere* than its first frame. Its first step is a jump, and then the sprite goes on evenly. Four times as many steps help a little, if at all.
+# The first frame is perfect, IDENTITY too: by the two scores that everybody asks for, clamping is a success. And MOTION is hardly better than that of a frozen picture, since the clip *begins elsewhere* than its first frame. Its first step is a jump, and then the sprite goes on evenly. Four times as many steps help a little, if at all.
 #
 # ### Outvoted
 #
@@ -362,7 +362,7 @@ def distances(denoise: Callable, clips: Tensor, known: Tensor, seed: int) -> lis
 # The walk is Euler's, held to frame 0; `read` is the judge's eye, which says where the best sprite of a frame stands, however foggy it is.
 
 # %% tags=["nbval-ignore-output"]
-watched, watched_captions = pictured(ASKED[::2], 1, seed=15)
+watched, watched_captions = pictured(ASKED[::5], 1, seed=15)
 first, found, words = known[: len(watched)], [], told(watched_captions)
 for model in progress(text_models, description="watching"):
     guide = guided(model, 2.0, words.without_words(), interval=(0.3, 1.0))
@@ -377,7 +377,7 @@ curve(
 )
 
 # %% [markdown]
-# The answer for frame 0 does come to the picture. But late, and by then frame 1 stands where its own noise has put it; one frame's step away from frame 0 it is not. There are cures without training. One lets a gradient pull the other frames along until the network's *own* answer for frame 0 is the picture (*reconstruction guidance*, Ho et al. 2022); another goes back and forth over each noise step, so that the frames have time to agree (RePaint, Lugmayr et al. 2022). Both pay with more calls of the network. We go another way, and pay once.
+# The answer for frame 0 does come close to the picture. But late, and by then frame 1 stands where its own noise has put it; one frame's step away from frame 0 it is not. There are cures without training. One lets a gradient pull the other frames along until the network's *own* answer for frame 0 is the picture (*reconstruction guidance*, Ho et al. 2022); another goes back and forth over each noise step, so that the frames have time to agree (RePaint, Lugmayr et al. 2022). Both pay at every draw: the first with a gradient through the network in each step, the second with more calls of it. We go another way, and pay once.
 #
 # ## 3. Told, not held
 #
@@ -477,9 +477,9 @@ for model in progress(models, description="told"):
 table(rows)
 
 # %% [markdown]
-# Read it from the first frame on. Held, it is perfect, since it is put there; told, the network has to *copy* it, and a copy has an error, small enough for 30 decibels. In everything that cannot be put there the told network wins, and its first step is as long as the later ones: there is no seam. Held-out combinations are no harder than others: a red circle that moves left was never shown, and it moves left. Guidance gains nothing. (The last row is the control: the picture of one clip with the sentence of another, judged by its own. What happens when words contradict the picture, the next section asks.)
+# Read it from the first frame on. Held, it is perfect, since it is put there; told, the network has to *copy* it, and a copy has an error, small enough for 30 decibels. In MOTION and CAPTION the told network wins by far (VALID and IDENTITY had nothing left to win), and its first step is as long as the later ones: there is no seam. Held-out combinations are hardly harder than others: a red circle that moves left was never shown, and it moves left. Guidance gains nothing. (The last row is the control: the picture of one clip with the sentence of another clip, judged by the sentence that belongs to the picture. What happens when words contradict the picture, the next section asks.)
 #
-# Four claims, for the combinations that were never trained; they are this chapter's goal. Beside each the rival that comes closest to winning it without doing what we want.
+# Four claims, for the combinations that were never trained; they are this chapter's goal. Beside the first two stands the rival that wins without doing what we want, the frozen picture; beside the last two the one that begins with the picture, too, and was never told. (MOTION and CAPTION alone are won by clips that do not begin with the picture at all, see the table. It takes all four.)
 
 
 # %% tags=["nbval-ignore-output"]
@@ -554,7 +554,7 @@ curve(
 #
 # ### No phrase
 #
-# A picture says nothing of what will move how. Without a phrase, where will *this* circle go? In the world that question has an answer. Sprites mostly start where they meet no wall, so that one that stands at the right is unlikely to have set out to the right. Of sixty thousand starts, ten thousand for each motion, we keep those that stand within half a pixel of the picture, and count: that is **the picture's own law**. **Which motions are as good as impossible for a circle in the upper left corner?**
+# A picture does not say how its thing will move. Without a phrase, where will *this* circle go? In the world there is an answer, though not a single one: each motion has a chance, and the place decides which. In clips of eight frames sprites start where they meet no wall, so that one that stands at the right is unlikely to have set out to the right. Of sixty thousand starts, ten thousand for each motion, we keep those that stand within half a pixel of the picture, and count: that is **the picture's own law**. **Which motions are as good as impossible for a circle in the upper left corner?**
 
 # %%
 still = Combination("red", "circle", "still")
@@ -648,7 +648,7 @@ claim(
 )
 
 # %% [markdown]
-# One picture, several motions, and the noise decides which. Nobody told the network where walls are; it has learned something of *what usually happens to what stands here*, for what a place rules out it hardly ever draws. That is variety of the right kind, and less of it than the world has: look for a motion that is common in the first table and rare in the second. Place by place the shares are only roughly the world's, and a single training can be farther away than a die would be. The column *none* is the price of the choice. What is not told has to be chosen, in the narrow band of noise steps of chapter 09, and a choice that is not made to the end obeys no law.
+# One picture, several motions, and the noise decides which. Nobody told the network where walls are; it has learned something of *what usually happens to what stands here*, for what a place rules out it hardly ever draws. That is variety of the right kind, and less of it than the world has: look for a motion that is common in the first table and rare in the second. Place by place the shares are only roughly the world's, and a single training can be farther away than a die would be. The column *none* may well be the price of the choice: what is not told has to be chosen on the way, at large noise (chapter 09), and a choice that is not made to the end obeys no law. We did not test it.
 #
 # ### With a phrase
 #
@@ -671,7 +671,7 @@ heatmap(
     row_label="where it stands",
     column_label="told",
     value_label="share that does what it is told",
-    description="nearly everything that is possible at a place is done when it is told; what next to never happens there, such as going up from the upper left, is done less often or not at all; going round and standing still are done everywhere",
+    description="nearly everything that is possible at a place is done when it is told; what never happens there, such as going up from the upper left, is not done at all; what is rare there is done sometimes, or always; going round and standing still are done everywhere",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -692,7 +692,7 @@ show(
 )
 
 # %% [markdown]
-# Words choose among what a place allows; what the place rules out they can hardly force. (In the world such clips exist, with a wall and a bounce, but they are rare.) One cell of the table looks like an exception, *round* from the upper left: it is done, and in the world it does not occur. There the circle misses the room that it needs by a fraction of a pixel, and so much the judge lets pass.
+# Words choose among what a place allows, and they can call up what is rare there: look for motions that are rare in the first table and done here. What never happens at a place they do not force. One cell looks like an exception, *round* from the upper left: it is done, and in the world it next to never occurs. From the very spot the circle misses the room that it needs by a fraction of a pixel, and so much the judge lets pass.
 #
 # ### The wrong words
 #
@@ -733,7 +733,7 @@ strip(
 )
 
 # %% [markdown]
-# Nobody taught the network what to do here: in training words and picture never contradict one another. Without guidance the first frame is copied, and the words take over on the way, so that a sprite changes its colour in the middle of a clip. (How soon, differs much from training to training: the band is wide.) With guidance the words reach into the first frame itself: the picture is no longer copied, but mixed. An answer outside of what was trained is no opinion. And mind which score sees it. The last row of section 3's table is full of such contradictions: the first frame's PSNR falls by a part, and IDENTITY nearly to nothing.
+# Nobody taught the network what to do here: in training words and picture never contradict one another. Without guidance the first frame is copied, and the words may take over on the way, so that a sprite changes its colour in the middle of a clip. (How often and how soon differs much: the band is wide, and in one training most clips stay red to the end.) With guidance the words reach into the first frame itself: the picture is no longer copied, but mixed. An answer outside of what was trained is no opinion. And mind which score sees it. The last row of section 3's table is full of such contradictions: the first frame's PSNR falls by a part, and IDENTITY nearly to nothing.
 #
 # A word that the network does not know at all never gets that far. It stops the call with a sentence that says what is known:
 
@@ -805,7 +805,7 @@ curve(
     },
     x_label="strength asked for",
     y_label="strength measured",
-    description="from 0.5 to 1 the measured strength follows the asked one closely; below 0.5, which was never trained, it lies far above what was asked for; not told, it is the same whatever one would have asked",
+    description="from 0.5 to 1 the measured strength follows the asked one closely; at 0 and at 0.25, the first against the words and the second never trained, it lies far above what was asked for; not told, it is the same whatever one would have asked",
 )
 
 # %% [markdown]
@@ -831,7 +831,7 @@ claim(
 )
 
 # %% [markdown]
-# Within what was trained the number is heeded. Below it, the curve bends away: between *still* and the slowest motion the network has seen nothing, and it goes on as it knows. A slider of a tool may have a range in which it works and one in which it has no meaning, and nothing on the outside shows where the one ends and the other begins. Try it:
+# Within what was trained the number is heeded. Below it, the curve bends away: between *still* and the slowest motion the network has seen nothing, and it goes on as it knows. At 0 something else happens: *that* was trained, with things that stand still. Number and phrase contradict one another, and the phrase wins: things move, at about the slowest speed or below it. A slider of a tool may have a range in which it works and one in which it has no meaning, and nothing on the outside shows where the one ends and the other begins. Try it:
 
 # %%
 explore(
@@ -946,11 +946,11 @@ strip(
 )
 
 # %% [markdown]
-# Two pictures outvote a word: without guidance the square goes straight down, as if nobody had said *right*. With guidance it sets out as the words say, arrives where the picture says, and has to tear in between. Nothing tells a network that two things it was told cannot both be true. And the last row shows what the words were good for: a square that nobody calls a square becomes round on its way.
+# Here two pictures outvote a word: without guidance the square goes straight down, as if nobody had said *right*. (One clip of one network; draw some more before you believe it.) With guidance it sets out as the words say, arrives where the picture says, and has to tear in between. Nothing tells a network that two things it was told cannot both be true. And the last row shows what the words were good for: a square that nobody calls a square becomes round on its way.
 #
 # ## 7. What no word describes
 #
-# A network that has seen four shapes in four colours knows nothing else. Show it a smiley, and the first frame may be copied; but what shall the next one be? Watch chapter 09's network, which has seen sprites alone, held to two drawings (told *a red circle*, since something must be said, and the right phrase).
+# A network that has seen four shapes in four colours knows nothing else. Show it a smiley, and the first frame may be copied; but what shall the next one be? Watch chapter 09's network, which has seen sprites alone, held to two drawings (told *a red circle* and the right phrase: without a colour and a shape in words it hardly draws a sprite at all).
 #
 # Below it our network. A part of its training clips shows **doodles**: strokes, blobs, rings and polygons thrown together at random, another drawing in every clip, which moves as sprites do. There is no word for them, so that they are told the phrase alone.
 
@@ -1022,7 +1022,7 @@ claim(
 )
 
 # %% [markdown]
-# A network that has seen sprites alone draws sprites, whatever it is held to. With drawings beside the sprites in its training the network has learned to *carry* what the picture shows, instead of drawing what it knows. (Two things are different at once, being told and having seen drawings, so the table does not say which of them did it. A training of your own with `DOODLES = 0` in `course/recipes/image_to_video.py` would.) It carries it imperfectly: a drawing has more detail than a sprite, and the copy of its first frame is near the 30 decibels at best, as the first column says.
+# Held and told *a red circle*, chapter 09's network draws a red circle, somewhere else than the drawing: the jump of section 2 spoils its path, and the words decide what it looks like. With drawings beside the sprites in its training our network has learned to *carry* what the picture shows, instead of drawing what it knows. (Three things are different at once: being told the picture, being told a colour and a shape in words, and having seen drawings. So the table does not say which of them did it. For the last of them, a training of your own with `DOODLES = 0` in `course/recipes/image_to_video.py` would.) It carries it imperfectly: a drawing has more detail than a sprite, and the copy of its first frame stays a little below 30 decibels on average, as the first column says.
 #
 # ## 8. From an image network to a video network
 #
@@ -1030,7 +1030,7 @@ claim(
 #
 # ### Twice the same weights
 #
-# The oldest form is **I3D** (Carreira and Zisserman 2017): a convolution over a picture becomes one over time as well, by repeating its kernel $N$ times and dividing it by $N$. A newer one leaves the picture's layers alone and puts layers along time between them, which do nothing at the start. For a convolution that means: the kernel in the middle, zeros before and behind. **One of the two answers like the picture's network for every clip, the other for frozen clips alone. Which?**
+# The best known early form is **I3D** (Carreira and Zisserman 2017): a convolution over a picture becomes one over time as well, by repeating its kernel $N$ times and dividing it by $N$. A newer one leaves the picture's layers alone and puts layers along time between them, which do nothing at the start. For a convolution that means: the kernel in the middle, zeros before and behind. **One of the two answers like the picture's network for every clip, the other for frozen clips alone. Which?**
 
 # %%
 chance = budget.generator(70)
@@ -1042,6 +1042,7 @@ for name, clip in {"frozen": truth[0, :1].repeat(8, 1, 1, 1), "moving": truth[0]
     by_picture = F.conv2d(clip, kernel, padding=1)  # (8, 4, 16, 16), each frame by itself
     for way, weight in {"repeated": spread, "in the middle": centre}.items():
         over_time = F.conv3d(clip.transpose(0, 1)[None], weight, padding=1)[0].transpose(0, 1)
+        # before the first frame and behind the last one stand zeros: these two are left out
         same = torch.allclose(over_time[1:-1], by_picture[1:-1], atol=1e-5)
         print(f"{name} clip, kernel {way:13}: like the picture's: {same}")
 
@@ -1112,7 +1113,7 @@ with torch.no_grad():
 #
 # ### What is saved?
 #
-# The fair comparison is at *equal CPU time*: clips alone, against pictures first and clips for the rest, on the same small factorised network, over three seeds. That takes longer than a chapter may, so it was run beforehand, by `python -m course benchmark inflation`; every training is a row of its record. **Your bet: will the pictures be worth their share of the time? For which of the judge's tests most?**
+# The fair comparison is at *equal CPU time*: clips alone, against a third of the time for pictures and the rest for clips, on the same small factorised network, over three seeds. That takes longer than a chapter may, so it was run beforehand, by `python -m course benchmark inflation`; every training is a row of its record. **Your bet: will the pictures be worth their share of the time? For which of the judge's tests most?**
 
 # %%
 record = CHECKPOINTS.parent / "records" / "inflation.csv"
@@ -1156,7 +1157,7 @@ heatmap(
 )
 
 # %% [markdown]
-# Look at the columns one by one. *Valid*, *colour* and *shape* can be learned from single frames, and there you see what the pictures were worth (in *colour* nothing, since both have learned it). *Motion* can profit only indirectly, since pictures do not move, and the time that went to them is missing for the clips. (One caption in six says *stands still*: that is what clips get in which nothing ever moves, and a network that has learned no motion has no more.) Last, the held-out loss over the CPU time. How much time is saved is read off sideways: look for the same loss on both curves. Below the figure it is worked out, on a straight line between the two trainings on clips alone.
+# Look at the columns one by one. *Valid*, *colour* and *shape* can be learned from single frames, and there you see what the pictures were worth (in *colour* nothing, since both have learned it). *Identity* profits, too: who draws whole shapes keeps them. *Motion* tells nothing here. One caption in six says *stands still*, and that much clips get in which nothing ever moves: in this time neither network has learned to move things. Pictures could help only indirectly there, and the time that went to them is missing for the clips. Last, the held-out loss over the CPU time. How much time is saved is read off sideways: look for the same loss on both curves. Below the figure it is worked out, on a straight line between the two trainings on clips alone.
 
 
 # %%
@@ -1201,7 +1202,7 @@ claim(
 #
 # The photographs of chapter 01 are real, and nothing in them moves. What can move is the *camera*. Two networks were trained on films of 32 x 32 pixels, cut out of two photographs by a camera that pans and zooms. A strip of each photograph was left out, and here only the strips are filmed, so that nothing in them was ever seen.
 #
-# One network is **told** the move in three numbers beside the first frame (down, right, zoom), and has to learn by itself how a camera sees. The other is **shown**: geometry carries each pixel of the first frame to its place, a mask says where nothing is known, and the network has to invent what comes in from outside. It is *what the network sees* once more, with a mask for each pixel instead of each frame.
+# One network is **told** the move in three numbers beside the first frame (down, right, zoom), and has to learn by itself how a camera sees. The other is told them as well and is **shown** the result: geometry carries each pixel of the first frame to its place, a mask says where nothing is known, and the network has to invent what comes in from outside. Both draw only what has to be added to what they see: to the first frame, or to the carried one. It is *what the network sees* once more, with a mask for each pixel instead of each frame.
 
 # %%
 CAMERAS = {way: loaded(f"camera_{way}_0") for way in WAYS}
@@ -1220,7 +1221,7 @@ show(
 )
 
 # %% [markdown]
-# Two rivals learn nothing. The *frozen* frame, as ever. And the *warped* one: the geometry alone, with the edge repeated where nothing is known. The PSNR against the true film is counted apart, for what the first frame shows of a later one, and for what it does not. (There is a single training of each, so what follows is an observation and no claim.) **In which of the two can a network be better than pure geometry?**
+# Two rivals learn nothing. The *frozen* frame, as ever. And the *warped* one: the geometry alone, with the edge repeated where nothing is known. The PSNR against the true film is counted apart, for what the first frame shows of a later one, and for what it does not. (There is a single training of each, so what follows is an observation and no claim.) **In which part of the picture can a network be better than pure geometry, in what the first frame shows or in what it does not?**
 
 # %% tags=["nbval-ignore-output"]
 for name, clips in films.items():
@@ -1415,7 +1416,7 @@ claim(
 #
 # ### A score that is easy to win
 #
-# Here is that score once more, half for the first frame and half for IDENTITY, for clips in which nothing ever moves, and for ours:
+# The two scores that everybody asks for, made into one: half for a first frame of 30 decibels, half for IDENTITY. Beside it the same score times MOTION. For three rivals and for ours, of each the worst training:
 
 # %% tags=["nbval-ignore-output"]
 for name in ("frozen", "another clip", "held, 10 steps", new):
@@ -1424,9 +1425,11 @@ for name in ("frozen", "another clip", "held, 10 steps", new):
     print(f"{name:28} without MOTION {min(easy):.2f}, times MOTION {min(hard):.2f}")
 
 # %% [markdown]
+# Without MOTION two rivals score as high as ours. Times MOTION they fall, and *another clip* still keeps its half: a sum lets one thing pay for another. Exercise 12.5 asks for all at once.
+#
 # ### A number that nobody hears
 #
-# And motion strength ignored? The second number, "it is told", lost on its way: a slip in one line. **Which of the seven columns of our table will see it?**
+# And motion strength ignored? Both numbers lost on their way: a slip in one line. **Which of the seven columns of our table will see it?**
 
 # %% tags=["nbval-ignore-output"]
 for name, heard in (("heard", True), ("ignored", False)):
@@ -1441,7 +1444,7 @@ for name, heard in (("heard", True), ("ignored", False)):
         )
 
 # %% [markdown]
-# None by itself. First frame, MOTION and CAPTION are as good as ever. *Later steps* holds the answer, but only for those who compare it with what was asked, or two strengths with one another: then the second two rows are the same. Of everything that a network can be told, ask: **which number would change if it did not listen?** If there is none, nobody has tested it.
+# None by itself. First frame, MOTION and CAPTION are as good as ever; the row that is asked for the fastest motion, and heeds it, is even a little worse than those that do not listen. *Later steps* holds the answer, but only for those who compare it with what was asked, or two strengths with one another: then the last two rows are the same. Of everything that a network can be told, ask: **which number would change if it did not listen?** If there is none, nobody has tested it.
 
 # %% [markdown]
 # ## Exercises
@@ -1451,7 +1454,7 @@ for name, heard in (("heard", True), ("ignored", False)):
 # %% [markdown]
 # ### Exercise 12.2 · Hold on
 #
-# *15 minutes, difficulty 2 of 3.* Write Euler's sampler with clamping in it. `denoise(z, noise_step)` gives clean clips. In *every* step replace its answer for the known frames, and leave the others as they are; then walk as chapter 09 does, $z \leftarrow z + (\text{there} - \text{here})\,(z - \text{clean}) / \text{here}$. The frames are in $[-1, 1]$ already. What you replace is the *answer*; $z$ itself keeps its noise.
+# *15 minutes, difficulty 2 of 3.* Write Euler's sampler with clamping in it. `denoise(z, noise_step)` gives clean clips; `noise_step` is one number for each clip, (B,). In *every* step replace its answer for the known frames, and leave the others as they are; then walk as chapter 09 does, $z \leftarrow z + (\text{there} - \text{here})\,(z - \text{clean}) / \text{here}$. The frames are in $[-1, 1]$ already. What you replace is the *answer*; $z$ itself keeps its noise.
 
 
 # %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "12-hold", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1546,7 +1549,7 @@ check("12-good", is_good)
 # %% [markdown]
 # ## What we built, and what still fails
 #
-# Clamping, and the proof that even the best denoiser is outvoted; a network that is told which frames are known, for the first frame, the last, both or any; motion strength, and the range in which it means something; drawings that no word describes; a network for pictures that becomes one for clips and loses nothing; a learned camera, beside the geometry that it has to beat; and a score that no frozen clip wins.
+# Clamping, and a small world in which even the best denoiser is outvoted; a network that is told which frames are known, for the first frame, the last, both or any; motion strength, and the range in which it means something; drawings that no word describes; a network for pictures that becomes one for clips and loses nothing; a learned camera, beside the geometry that it has to beat; and a score that no frozen clip wins.
 #
 # And the drawing walks:
 
@@ -1586,13 +1589,13 @@ strip(
     torch.stack([clip[0] for clip in walk]),
     numbers="after {} walks",
     size=96,
-    description="the first frame of each of the eight walks: something like a duck at first, from one walk to the next less of one, and at last a plain yellow shape",
+    description="the first frame of each of the eight walks: something like a duck at first, after one walk a yellow blob, and from then on a plain shape, at times squarer and at times rounder",
 )
 
 # %% [markdown]
-# It walks, and it forgets. Every walk begins with a copy of a copy, and a small error that is made again and again is no small error. What it becomes is no accident either: it comes nearer and nearer to what the network has seen most. The network never saw the first picture again; nothing told it to keep what it was. Longer clips need more than a chain: that is **chapter 14**.
+# It walks, and it forgets. Every walk begins with a copy of a copy. Most of the duck is lost in the first walk, before any copy is copied: look at its last frames. What is left is a plain blob, now squarer and now rounder, and that is something the network can carry. What is lost never comes back: the network never saw the first picture again, and nothing told it to keep what it was. Longer clips need more than a chain.
 #
-# Everything here is 16 x 16 pixels, one thing on black, eight frames, and each clip costs ten calls of a network; how to spend less of them is **chapter 13**. And our duck *slides*. Nothing that the network has seen has legs.
+# Apart from the camera, everything here is 16 x 16 pixels and one thing on black; all of it is eight frames, and a clip costs ten calls of a network (four, of the camera's). And our duck *slides*. Nothing that the network has seen has legs.
 #
 # ## Papers
 #

@@ -15,6 +15,9 @@ CONFIGS = {
     "U-Net, factorised": UNetConfig(**SIZE, **SMALL, hidden_channels=(16, 24), frames="factorised"),
     "U-Net, three levels": UNetConfig(**SIZE, **SMALL, hidden_channels=(16, 16, 16), patch_size=1),
     "DiT": DiTConfig(**SIZE, size=8, patch_frames=2, patch_size=4, hidden_size=16, num_layers=2),
+    "DiT, read by convolution": DiTConfig(
+        **SIZE, size=8, patch_frames=2, patch_size=4, hidden_size=16, num_layers=2, frame_channels=8
+    ),
 }
 
 
@@ -142,7 +145,7 @@ def test_patches_by_hand_and_back():
     tokens = patches(clip, 2, 2)
     assert tokens[0].tolist() == [[0, 1, 4, 5, 8, 9, 12, 13], [2, 3, 6, 7, 10, 11, 14, 15]]
     clips = torch.randn(2, 6, 3, 8, 8)
-    assert torch.equal(clip_of(patches(clips, 3, 4), 3, 4, num_channels=3, size=8), clips)
+    assert torch.equal(clip_of(patches(clips, 3, 4), 3, 4, side=2), clips)
 
 
 def test_an_untrained_dit_block_hands_on_what_comes_and_an_open_gate_lets_through():
@@ -171,7 +174,16 @@ def test_wrong_unet_sizes_are_refused(wrong):
         UNetConfig(**wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"patch_frames": 3}, {"patch_size": 5}, {"num_layers": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"patch_frames": 3},
+        {"patch_size": 5},
+        {"num_layers": 0},
+        {"frame_channels": 12},
+        {"frame_channels": 8, "patch_size": 1},
+    ],
+)
 def test_wrong_dit_sizes_are_refused(wrong):
     with pytest.raises(ValueError, match=r"wanted"):
         DiTConfig(**wrong)
