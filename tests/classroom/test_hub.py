@@ -154,7 +154,7 @@ def hub(place, people, upstream):
     folder.mkdir(mode=0o700)
     exchange = place / "exchange"
     exchange.mkdir()
-    exchange.chmod(0o777)
+    exchange.chmod(0o1777)
     system = place / "gitconfig"
     system.write_text("[safe]\n\tdirectory = *\n")  # the upstream is a folder of root's
     config = folder / "jupyterhub_config.py"
