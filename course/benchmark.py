@@ -36,7 +36,7 @@ from course.recipes.prediction import (
     train_prediction,
     trained_model,
 )
-from course.recipes.text_to_clip import TEXT_SETTINGS, text_run, train_text
+from course.recipes.text_to_clip import TEXT_SETTINGS, WORLD, steps_of_sprites, text_run, train_text
 from course.training.parallel import side_by_side
 
 NUM_FRAMES = 20
@@ -227,7 +227,8 @@ def text(
         num_seeds: trainings of each model for each budget, at least 1.
         folder: where they are kept.
         models: some of ``TEXT_SETTINGS``; all of them, if none is named.
-        record: an .csv file to write with a row for each training; None for none.
+        record: an .csv file to write with a row for each training: its metrics, and how far sprites go, in pixels, from
+            each frame to the next; None for none.
 
     Returns:
         A table.
@@ -245,22 +246,25 @@ def text(
     ]
     cards = {run: train_text(run, folder=folder) for *_, run in progress(runs, description="trainings")}
     if record is not None:
-        rows = [["model", "seed", "CPU seconds", "steps", *next(iter(cards.values())).metrics]]
+        frames = [f"step to frame {t}" for t in range(1, WORLD.num_frames)]
+        rows = [["model", "seed", "CPU seconds", "steps", *next(iter(cards.values())).metrics, *frames]]
         for model, _, run in runs:
             card = cards[run]
-            numbers = (f"{value:.4f}" for value in card.metrics.values())
+            numbers = (f"{value:.4f}" for value in (*card.metrics.values(), *steps_of_sprites(run, folder=folder)))
             rows.append([model, run.seed, f"{card.cpu_seconds:.1f}", card.num_steps, *numbers])
         write_csv(record, rows)
+    width = max(24, *(len(model) + 2 for model in models))
     lines = [
-        f"{'model':<24}{'minutes':>8}{'CAPTION':>9}{'spread':>8}{'held out':>10}{'spread':>8}{'VALID':>8}{'MOTION':>8}"
+        f"{'model':<{width}}{'minutes':>8}{'CAPTION':>9}{'spread':>8}{'held out':>10}{'spread':>8}"
+        f"{'VALID':>8}{'MOTION':>8}"
     ]
     for model, minutes in dict.fromkeys((model, minutes) for model, minutes, _ in runs):
         found = [cards[run].metrics for name, budget, run in runs if (name, budget) == (model, minutes)]
-        line = f"{model:<24}{minutes:>8g}"
-        for name, width in (("caption, all", 9), ("caption, held out", 10)):
+        line = f"{model:<{width}}{minutes:>8g}"
+        for name, wide in (("caption, all", 9), ("caption, held out", 10)):
             values = [metrics[name] for metrics in found]
             spread = f"{stdev(values):.3f}" if len(values) > 1 else ""
-            line += f"{mean(values):>{width}.3f}{spread:>8}"
+            line += f"{mean(values):>{wide}.3f}{spread:>8}"
         line += "".join(f"{mean(metrics[name] for metrics in found):>8.3f}" for name in ("valid, all", "motion, all"))
         lines.append(line)
     return "\n".join(lines)

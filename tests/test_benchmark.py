@@ -12,6 +12,7 @@ import torch
 
 from course import benchmark, cli
 from course.benchmark import Row
+from course.recipes import text_to_clip
 from course.recipes.prediction import PredictionResult, Scores
 
 LAYERS = ["RNN", "GRU", "LSTM", "LSTM, no oneDNN", "attention", "MultiHeadAttention", "Conv3d", "Conv2Plus1d"]
@@ -230,6 +231,7 @@ def drawn(monkeypatch):
         return SimpleNamespace(metrics=metrics, num_steps=7, cpu_seconds=run.cpu_seconds + 0.04)
 
     monkeypatch.setattr(benchmark, "train_text", train)
+    monkeypatch.setattr(benchmark, "steps_of_sprites", lambda run, *, folder: [0.25] * 7)
     return trained
 
 
@@ -244,7 +246,18 @@ def test_the_table_of_denoisers_holds_each_model_at_each_budget(drawn, tmp_path,
     assert two.split()[:3] == ["DiT", "2", "0.170"]
     rows = [line.split(",") for line in record.read_text(encoding="utf-8").replace(", ", "; ").splitlines()]
     assert rows[0][:5] == ["model", "seed", "CPU seconds", "steps", '"valid; all"']
+    assert rows[0][-1] == "step to frame 7"
     assert [row[:4] for row in rows[1:]] == [["DiT", str(s), t, "7"] for t in ("60.0", "120.0") for s in (0, 1)]
+    assert [row[-7:] for row in rows[1:]] == [["0.2500"] * 7] * 4
+
+
+def test_a_denoiser_that_was_trained_is_found_again_and_its_sprites_are_followed(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_to_clip, "text_metrics", lambda network: {"caption, all": 0.0})
+    monkeypatch.setattr(text_to_clip, "judge_drawn", lambda network, **_: SimpleNamespace(reading=still))
+    still = SimpleNamespace(position=torch.tensor([[[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]]]))
+    run = text_to_clip.text_run("DiT, both, small", seed=0, cpu_seconds=0.01)
+    text_to_clip.train_text(run, folder=tmp_path)
+    assert text_to_clip.steps_of_sprites(run, folder=tmp_path) == [5.0, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ seconds its *clockwise* was lost."""
 
 TEXT_DENOISERS: Mapping[str, DenoiserRun] = {
     **{f"text_unet_{seed}": text_run("U-Net", seed=seed, cpu_seconds=360.0) for seed in budget.SEEDS},
-    "text_dit_0": text_run("DiT", seed=0, cpu_seconds=2700.0),
+    **{f"text_dit_{seed}": text_run("DiT, both, small", seed=seed, cpu_seconds=600.0) for seed in budget.SEEDS},
 }
 """Denoisers that draw a clip for a caption, for chapter 09."""
 

@@ -14,7 +14,15 @@ from course.evaluation.judge import Verdict, judge
 from course.models.denoiser import Condition
 from course.models.dit import DiTConfig
 from course.models.unet import UNetConfig
-from course.recipes.denoising import DenoiserRun, DenoiserSetting, Examples, denoiser_checkpoint, generate, told
+from course.recipes.denoising import (
+    DenoiserRun,
+    DenoiserSetting,
+    Examples,
+    denoiser_checkpoint,
+    generate,
+    load_denoiser,
+    told,
+)
 from course.recipes.making import file_name
 from course.training.checkpoint import Card
 
@@ -59,14 +67,24 @@ def text_examples(num_clips: int, generator: torch.Generator) -> Examples:
 _NAME = "text to clip, "
 _WORDS = {"num_words": len(VOCABULARY), "max_words": MAX_WORDS}
 _DATA = "captions and clips of 8 frames of 16 x 16 pixels, rendered as they are used; no held-out combination"
+_ALL_FRAMES, _CONVOLUTION = {"patch_frames": WORLD.num_frames}, {"frame_channels": 32}
 TEXT_SETTINGS: dict[str, DenoiserSetting] = {
     "U-Net": DenoiserSetting(config=UNetConfig(**_WORDS), examples=text_examples, data=_DATA),
     "U-Net, frames stacked": DenoiserSetting(
         config=UNetConfig(**_WORDS, frames="stacked", hidden_channels=(128, 128)), examples=text_examples, data=_DATA
     ),
-    "DiT": DenoiserSetting(
-        config=DiTConfig(**_WORDS), examples=text_examples, data=_DATA, learning_rate=1e-3, ema_decay=0.999
-    ),
+    **{
+        name: DenoiserSetting(
+            config=DiTConfig(**_WORDS, **form), examples=text_examples, data=_DATA, learning_rate=1e-3
+        )
+        for name, form in (
+            ("DiT", {}),
+            ("DiT, patches of all frames", _ALL_FRAMES),
+            ("DiT, convolution", _CONVOLUTION),
+            ("DiT, both", _ALL_FRAMES | _CONVOLUTION),
+            ("DiT, both, small", _ALL_FRAMES | _CONVOLUTION | {"hidden_size": 64, "num_layers": 3}),
+        )
+    },
 }
 """The denoisers of chapter 09."""
 
@@ -128,9 +146,22 @@ def text_checkpoint(path: Path, run: DenoiserRun, *, command: str) -> Card:
 
 def train_text(run: DenoiserRun, *, folder: Path) -> Card:
     """Train and test a denoiser, and keep it in a folder; what is found there is not trained again."""
-    path = folder / file_name(f"{run.name}, seed {run.seed}, {run.cpu_seconds:g} CPU seconds")
     command = (
         f"python -m course benchmark text --cpu-minutes {run.cpu_seconds / 60:g} "
         f"--seeds {run.seed + 1} --models '{run.name.removeprefix(_NAME)}'"
     )
-    return text_checkpoint(path, run, command=command)
+    return text_checkpoint(_kept(run, folder), run, command=command)
+
+
+def steps_of_sprites(run: DenoiserRun, *, folder: Path) -> list[float]:
+    """Return how far sprites go from each frame to the next in what a denoiser of ``train_text`` draws.
+
+    Returns:
+        T - 1 lengths in pixels, each the mean over a clip of each caption.
+    """
+    position = judge_drawn(load_denoiser(_kept(run, folder), run.setting), num_each=1, seed=9002).reading.position
+    return position.diff(dim=1).norm(dim=2).mean(dim=0).tolist()
+
+
+def _kept(run: DenoiserRun, folder: Path) -> Path:
+    return folder / file_name(f"{run.name}, seed {run.seed}, {run.cpu_seconds:g} CPU seconds")

@@ -67,6 +67,13 @@ def test_a_caption_is_drawn_as_well_as_was_set_out(seed):
     assert metrics["caption, held out"] >= 0.97
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_small_dit_comes_near_the_u_net(seed):
+    dit, unet = (read_card(CHECKPOINTS / f"text_{name}_{seed}.safetensors").metrics for name in ("dit", "unet"))
+    assert dit["caption, all"] >= unet["caption, all"] - 0.05
+    assert dit["caption, held out"] >= unet["caption, held out"] - 0.1
+
+
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_a_predictor_is_what_its_card_says(name):
     """On a twentieth of the clips that the card tells of."""
