@@ -1007,8 +1007,10 @@ curve(
 # %% [markdown]
 # Decide before you read on. Then look at what each draws: four captions, one for each row, six clips of each with six kinds of noise.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 models["collapsed"] = [loaded(f"gan_collapsed_{seed}") for seed in budget.seeds()]
+
+# %%
 texts = [caption(one) for one in (TRAINED[0], TRAINED[30], TRAINED[50], TRAINED[70])]
 
 
