@@ -1301,7 +1301,8 @@ tell([row for row in log if row not in later])
 # Four forms, three trainings of three CPU minutes each, and what the judge says of 20 clips for each caption. **What will each change bring by itself: the shape, the motion? And both together?**
 
 # %%
-tried = recorded("text_dit.csv")  # by: python -m course benchmark text --cpu-minutes 3 --seeds 3
+# by: python -m course benchmark text --cpu-minutes 3 --seeds 3, with these four forms as --models
+tried = recorded("text_dit.csv")
 FORMS = tuple(dict.fromkeys(row["model"] for row in tried))
 of_form = {
     form: {
