@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 from collections import Counter
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,10 @@ def test_the_readme_states_the_minutes_that_the_chapter_states(path):
         rf"^\| \d\d \| \[[^|]*{path.stem}\.ipynb\).*\| (\d+) \|$", (DOCS.parent / "README.md").read_text(), re.M
     )
     assert row[1] == stated[1]
+
+
+def test_every_record_says_what_made_it():
+    data = DOCS.parent / "data"
+    named = re.findall(r"`records/([^`]+)`", (data / "README.md").read_text(encoding="utf-8"))
+    unnamed = [path.name for path in (data / "records").iterdir() if not any(fnmatch(path.name, one) for one in named)]
+    assert unnamed == []

@@ -1593,7 +1593,7 @@ strip(
 )
 
 # %% [markdown]
-# It walks, and it forgets. Every walk begins with a copy of a copy. Most of the duck is lost in the first walk, before any copy is copied: look at its last frames. What is left is a plain blob, now squarer and now rounder, and that is something the network can carry. What is lost never comes back: the network never saw the first picture again, and nothing told it to keep what it was. Longer clips need more than a chain.
+# It walks, and it forgets. Every walk but the first begins with a copy. Most of the duck is lost in the first walk, before any copy is copied: look at its last frames. What is left is a plain blob, now squarer and now rounder, and that is something the network can carry. What is lost never comes back: the network never saw the first picture again, and nothing told it to keep what it was. Longer clips need more than a chain.
 #
 # Apart from the camera, everything here is 16 x 16 pixels and one thing on black; all of it is eight frames, and a clip costs ten calls of a network (four, of the camera's). And our duck *slides*. Nothing that the network has seen has legs.
 #
