@@ -1332,7 +1332,7 @@ claim(
 )
 
 # %% [markdown]
-# Look at *motion*. Patches of all frames help it. The convolution by itself *harms* it: every frame shows a whole sprite, and hardly one of them goes its way, less than without. **What can be wrong with a sprite that is whole in every frame?** The record also holds how far the sprites go from each frame to the next.
+# Look at *motion*. Patches of all frames help it. The convolution by itself *harms* it: most clips show a whole sprite in every frame, and hardly one of these goes its way, fewer than without. **What can be wrong with a sprite that is whole in every frame?** The record also holds how far the sprites go from each frame to the next.
 
 # %%
 to_frame = range(1, WORLD.num_frames)
@@ -1362,7 +1362,7 @@ curve(
 tell(later)
 
 # %% [markdown]
-# With the drawing done by convolutions, the Transformer may be small. So the one that comes with the course has fewer weights than the U-Net, a third of them, and somewhat more time, as the cards say. **How near does it come now? And with captions that it never saw?**
+# With the drawing done by convolutions, the Transformer may be small. So the one that comes with the course has fewer weights than the U-Net, a third of them; its training took more time, as the cards say. **How near does it come now? And with captions that it never saw?**
 
 # %% tags=["nbval-ignore-output"]
 dits = [loaded(f"text_dit_{seed}") for seed in budget.seeds()]
