@@ -35,6 +35,8 @@ MIDDLE, WIDTH = 0.8, 1.0
 Paper:
     Esser et al. 2024, arXiv 2403.03206, section 3.1 (logit-normal sampling).
 """
+GUIDANCE, INTERVAL = 2.0, (0.3, 1.0)
+"""Scale, and the noise steps at which clips are guided: where less noise is, guidance overdraws the edges."""
 LEAST_STEP = 0.05
 """The weight of the error rises down to this noise step, and no further."""
 
@@ -46,10 +48,12 @@ class Examples:
     Attributes:
         clips: (B, T, C, H, W), values in [0, 1].
         condition: what is told of them.
+        wanted: (B, T, C, H, W), values in [0, 1], what is to be found in each; None for the whole clip.
     """
 
     clips: Tensor
     condition: Condition
+    wanted: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,12 +112,14 @@ class NoisyBatch:
         condition: of the same clips.
         noise_step: (B,), above 0 and at most 1.
         epsilon: (B, T, C, H, W), noise.
+        wanted: (B, T, C, H, W), values in [-1, 1], the right answers; None for ``clean``.
     """
 
     clean: Tensor
     condition: Condition
     noise_step: Tensor
     epsilon: Tensor
+    wanted: Tensor | None = None
 
 
 def denoiser(config: UNetConfig | DiTConfig) -> nn.Module:
@@ -132,7 +138,9 @@ def noisy_batch(setting: DenoiserSetting, seed: int, step: int) -> NoisyBatch:
     B = len(clean)
     rank = (torch.arange(B) + torch.rand(B, generator=chance).clamp(1e-3, 1 - 1e-3)) / B
     noise_step = torch.sigmoid(MIDDLE + WIDTH * torch.special.ndtri(rank))
-    return NoisyBatch(clean, examples.condition, noise_step, torch.randn(clean.shape, generator=chance))
+    epsilon = torch.randn(clean.shape, generator=chance)
+    wanted = None if examples.wanted is None else to_signed(examples.wanted)
+    return NoisyBatch(clean, examples.condition, noise_step, epsilon, wanted)
 
 
 def batch_loss(network: nn.Module, batch: NoisyBatch) -> Tensor:
@@ -144,6 +152,7 @@ def batch_loss(network: nn.Module, batch: NoisyBatch) -> Tensor:
         noise_step=batch.noise_step,
         epsilon=batch.epsilon,
         schedule=Flow(),
+        wanted=batch.wanted,
         weight=1 / batch.noise_step.clamp(min=LEAST_STEP),
     )
 
@@ -218,8 +227,8 @@ def generate(
     *,
     generator: torch.Generator,
     num_steps: int = 10,
-    guidance: float = 2.0,
-    interval: tuple[float, float] = (0.3, 1.0),
+    guidance: float = GUIDANCE,
+    interval: tuple[float, float] = INTERVAL,
     eta: float = 1.0,
     chunk: int = 96,
 ) -> Tensor:
@@ -232,7 +241,7 @@ def generate(
         generator: the only source of chance.
         num_steps: of the sampler.
         guidance: scale; 1 asks the network once a step, others twice.
-        interval: noise steps at which it is guided: where less noise is, guidance overdraws the edges.
+        interval: noise steps at which it is guided.
         eta: share of fresh noise in each step: with 0 this is Euler's sampler. Fresh noise lets a later step mend what
             an earlier one has decided badly.
         chunk: clips at a time.

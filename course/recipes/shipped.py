@@ -14,6 +14,7 @@ from course.recipes.camera import WAYS, camera_checkpoint, camera_run
 from course.recipes.cascade import STAGES, cascade_checkpoint, cascade_run
 from course.recipes.context import CONTEXT_RUNS, checkpoint_name, context_checkpoint
 from course.recipes.denoising import DenoiserRun, load_denoiser
+from course.recipes.distillation import StudentRun, load_student, student_checkpoint
 from course.recipes.gan import GANRun, gan_checkpoint
 from course.recipes.gan import load_gan as load_generator
 from course.recipes.image_to_video import picture_checkpoint, picture_run
@@ -66,6 +67,11 @@ TEXT_DENOISERS: Mapping[str, DenoiserRun] = {
 }
 """Denoisers that draw a clip for a caption, for chapter 09."""
 
+STUDENT_RUNS: Mapping[str, StudentRun] = {
+    f"text_fast_{seed}": StudentRun(seed=seed, cpu_seconds=360.0) for seed in budget.SEEDS
+}
+"""What the U-Nets among ``TEXT_DENOISERS`` taught to draw in four steps, for chapter 09."""
+
 CASCADE_DENOISERS: Mapping[str, DenoiserRun] = {
     f"cascade_{stage.replace(', ', '_').replace(' ', '_')}_{seed}": cascade_run(stage, seed=seed)
     for stage in (*STAGES[1:], "space 32, clean", "one shot")
@@ -79,12 +85,14 @@ PICTURE_DENOISERS: Mapping[str, DenoiserRun] = {
 """Denoisers that draw a clip that begins with a picture, for chapter 12."""
 
 CAMERA_DENOISERS: Mapping[str, DenoiserRun] = {
-    f"camera_{way}_0": camera_run(way, seed=0, cpu_seconds=120.0) for way in WAYS
+    f"camera_{way}_{seed}": camera_run(way, seed=seed, cpu_seconds=120.0) for way in WAYS for seed in budget.SEEDS
 }
 """Denoisers that film a photograph, for chapter 12."""
 
-TWO_SPRITES_DENOISERS: Mapping[str, DenoiserRun] = {"two_sprites_0": two_sprites_run(seed=0)}
-"""A denoiser whose captions may name two sprites, for the last section of chapter 10."""
+TWO_SPRITES_DENOISERS: Mapping[str, DenoiserRun] = {
+    f"two_sprites_{seed}": two_sprites_run(seed=seed) for seed in budget.SEEDS
+}
+"""Denoisers whose captions may name two sprites, for the last section of chapter 10."""
 
 AUTOENCODER_RUNS: Mapping[str, AutoencoderRun] = {
     **{f"tokens_autoencoder_{seed}": autoencoder_run("vector", seed=seed, cpu_seconds=180.0) for seed in budget.SEEDS},
@@ -106,6 +114,13 @@ DENOISERS: Mapping[str, DenoiserRun] = {
 }
 
 
+def _student_checkpoint(path: Path, *, run: StudentRun, command: str) -> Card:
+    """Train a student of the U-Net that lies beside it; make that first, if it must be."""
+    name = f"text_unet_{run.seed}"
+    teacher, _ = make_shipped(name, folder=path.parent)
+    return student_checkpoint(path, run, load_denoiser(teacher, DENOISERS[name].setting), command=command)
+
+
 def _transformer_checkpoint(path: Path, *, run: TransformerRun, command: str) -> Card:
     """Train a Transformer over the tokens of the autoencoder that lies beside it; make that first, if it must be."""
     autoencoder, _ = make_shipped(f"tokens_autoencoder_{run.seed}", folder=path.parent)
@@ -116,6 +131,7 @@ SHIPPED: Mapping[str, Callable[..., Card]] = {
     **{name: partial(prediction_checkpoint, run=run) for name, run in PREDICTORS.items()},
     **{checkpoint_name(run): partial(context_checkpoint, run=run) for run in CONTEXT_RUNS},
     **{name: partial(text_checkpoint, run=run) for name, run in TEXT_DENOISERS.items()},
+    **{name: partial(_student_checkpoint, run=run) for name, run in STUDENT_RUNS.items()},
     **{name: partial(cascade_checkpoint, run=run) for name, run in CASCADE_DENOISERS.items()},
     **{name: partial(picture_checkpoint, run=run) for name, run in PICTURE_DENOISERS.items()},
     **{name: partial(camera_checkpoint, run=run) for name, run in CAMERA_DENOISERS.items()},
@@ -165,6 +181,18 @@ def load_shipped_denoiser(name: str) -> nn.Module:
     """
     _expect_name(name, DENOISERS)
     return load_denoiser(CHECKPOINTS / f"{name}.safetensors", DENOISERS[name].setting)
+
+
+def load_shipped_student(seed: int = 0) -> nn.Module:
+    """Load what ``text_unet_SEED`` taught: ``text_to_clip.draw`` asks it with ``**distillation.FEW``.
+
+    Raises:
+        FileNotFoundError: if it, or its teacher, is not there.
+        ValueError: for another seed, or if a file is damaged or another network's.
+    """
+    name = f"text_fast_{seed}"
+    _expect_name(name, STUDENT_RUNS)
+    return load_student(CHECKPOINTS / f"{name}.safetensors", load_shipped_denoiser(f"text_unet_{seed}"))
 
 
 def load_cascade(seed: int = 0) -> dict[str, nn.Module]:

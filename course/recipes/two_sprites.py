@@ -1,7 +1,8 @@
 """Two sprites in one caption, the stretch of chapter 10: which word belongs to which sprite?
 
-The base learns from clips of one sprite and of two. The stages behind it have only ever seen one; what they make of two
-is measured, and so is a way round: to divide a clip by colour, and to send each part down the line by itself.
+The base learns from clips of one sprite and of two, and to find in a noisy clip the one that a clause names. The stages
+behind it have only ever seen one; what they make of two is measured, and so is a way round: to divide a clip by colour,
+and to send each part down the line by itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from course import budget
 from course.datasets import sprites
@@ -46,55 +46,121 @@ Pair = tuple[Combination, Combination]
 def leave_pair_words_out(words: Tensor, *, generator: torch.Generator) -> Tensor:
     """Replace some words of captions of two sprites by 0: in each clause as of one sprite, and sometimes all of them.
 
+    Where only one clause is left out, its first word, *a*, stays: there are still two.
+
     Args:
-        words: (B, 11), as of ``pair_indices``: five words, ``while``, and five words.
+        words: (B, 2, 5), as of ``pair_indices``.
         generator: the only source of chance.
 
     Returns:
-        (B, 11).
+        (B, 2, 5).
     """
-    first, link, second = words.split([MAX_WORDS, 1, MAX_WORDS], dim=1)
-    clauses = [leave_words_out(clause, generator=generator) for clause in (first, second)]
-    whole = torch.rand(len(words), 1, generator=generator) >= ALL_LEFT_OUT
-    return torch.cat([clauses[0], link, clauses[1]], dim=1) * whole
+    left = leave_words_out(words.flatten(0, 1), generator=generator).view_as(words)
+    left[:, :, 0] = words[:, :, 0]
+    return left * (torch.rand(len(words), 1, 1, generator=generator) >= ALL_LEFT_OUT)
 
 
 def two_sprites_examples(num_clips: int, generator: torch.Generator) -> Examples:
-    """Draw clips, half of them of one sprite and half of two, with captions, some words of which are left out."""
-    alone = sprites.sample(num_clips // 2, generator=generator, config=WORLD, combinations=TRAINED)
-    pairs = sprites.sample_pairs(num_clips - num_clips // 2, generator=generator, config=WORLD, pairs=TRAINED_PAIRS)
-    one = leave_words_out(indices(alone.captions), generator=generator)
-    words = [
-        F.pad(one, [0, PAIR_WORDS - MAX_WORDS]),
-        leave_pair_words_out(pair_indices(pairs.captions), generator=generator),
-    ]
+    """Draw clips, a quarter of them of one sprite, the rest of two, and ask for one sprite in each.
+
+    Some words are left out; where all are, the whole clip is asked for.
+    """
+    num_alone = num_clips // 4
+    alone = sprites.sample(num_alone, generator=generator, config=WORLD, combinations=TRAINED)
+    pairs = sprites.sample_pairs(num_clips - num_alone, generator=generator, config=WORLD, pairs=TRAINED_PAIRS)
+    one, two = pair_indices(alone.captions), pair_indices(pairs.captions)
+    one[:, 0] = leave_words_out(one[:, 0], generator=generator)
+    two = leave_pair_words_out(two, generator=generator)
+    which = torch.randint(2, (len(two),), generator=generator)  # of the two clauses
+    each = torch.arange(len(two))
+    parts = torch.stack(separated(pairs.clips, colours_of(pairs.captions)), dim=1).clamp(0, 1)  # (B, 2, T, C, H, W)
+    named = two.flatten(1).any(dim=1).view(-1, 1, 1, 1, 1)
+    wanted = torch.cat([alone.clips, torch.where(named, parts[each, which], pairs.clips)])
+    words = torch.cat([seen_from(one)[:, 0], seen_from(two)[each, which]])
     order = torch.randperm(num_clips, generator=generator)
-    return Examples(torch.cat([alone.clips, pairs.clips])[order], Condition(words=torch.cat(words)[order]))
+    clips = torch.cat([alone.clips, pairs.clips])
+    return Examples(clips[order], Condition(words=words[order]), wanted[order])
 
 
 def pair_indices(captions: Sequence[str]) -> Tensor:
-    """Replace the words of captions of one sprite or two by numbers; the words of the second clause have their own.
-
-    A sum of vectors has no order, and the network adds up the vectors of a caption's words: with one vector for "red",
-    wherever it stands, "a red circle ... a blue square" and "a blue circle ... a red square" are one and the same.
+    """Replace the words of captions of one sprite or two by numbers, clause by clause.
 
     Args:
         captions: B sentences.
 
     Returns:
-        (B, 11), whole numbers, 0 where there is no second clause; see ``captions.indices``.
+        (B, 2, 5), whole numbers, 0 where there is no second clause; see ``captions.indices``. *While* is not among
+        them: that there is a second clause says the same.
     """
     words = indices(captions, max_words=PAIR_WORDS)
-    second = (torch.arange(PAIR_WORDS) > MAX_WORDS) & (words > 0)
-    return words + len(VOCABULARY) * second
+    return torch.stack([words[:, :MAX_WORDS], words[:, MAX_WORDS + 1 :]], dim=1)
+
+
+def seen_from(words: Tensor) -> Tensor:
+    """Say a caption of two clauses from the point of view of each: its own words, and those of the other.
+
+    The network adds up the vectors of words, and a sum has no order. So the other clause's words have numbers of their
+    own: *red* that is asked for is another word than *red* that is there as well.
+
+    Args:
+        words: (B, 2, 5), as of ``pair_indices``.
+
+    Returns:
+        (B, 2, 10).
+    """
+    other = words.flip(1)
+    return torch.cat([words, other + len(VOCABULARY) * (other > 0)], dim=2)
+
+
+def colours_of(captions: Sequence[str]) -> Tensor:
+    """Return the places, among ``COLOURS``, of the colours in captions of two sprites: (B, 2)."""
+    return torch.tensor([[COLOURS.index(one.colour) for one in parse(text)] for text in captions])
+
+
+class Together(nn.Module):
+    """Draw two sprites in one clip: each clause asks for its own in the same noisy clip, and the answers are added up.
+
+    Args:
+        network: answers with one sprite of a noisy clip, as it is trained on ``two_sprites_examples``.
+
+    Paper:
+        Liu et al. 2022, arXiv 2206.01714 (one network asked once for each part of a caption, and the answers added up).
+        Theirs knows nothing of several parts; ours is told in each question what else is there, and was trained to
+        answer with one part of what it sees.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, noisy: Tensor, noise_step: Tensor, condition: Condition) -> Tensor:
+        """Answer for each clip, as any denoiser.
+
+        Args:
+            noisy: (B, T, C, H, W).
+            noise_step: (B,).
+            condition: its words are (B, 2, 5), as of ``pair_indices``. Where there are none at all, the network is
+                asked once, for the whole clip.
+
+        Returns:
+            (B, T, C, H, W).
+        """
+        questions = seen_from(condition.words)  # (B, 2, 10)
+        if not condition.words[:, 1].any():
+            return self.network(noisy, noise_step, Condition(words=questions[:, 0]))
+        first, second = (self.network(noisy, noise_step, Condition(words=questions[:, k])) for k in (0, 1))
+        two = condition.words[:, 1].any(dim=1).view(-1, 1, 1, 1, 1)
+        return torch.where(two, first + second + 1, first)  # black is -1, and light is added
 
 
 TWO_SPRITES = DenoiserSetting(
-    config=UNetConfig(num_words=2 * len(VOCABULARY), max_words=PAIR_WORDS, hidden_channels=(64, 72), condition_size=96),
+    config=UNetConfig(
+        num_words=2 * len(VOCABULARY), max_words=2 * MAX_WORDS, hidden_channels=(56, 56), condition_size=80
+    ),
     examples=two_sprites_examples,
     data=(
-        "captions and clips of 8 frames of 16 x 16 pixels, half of one sprite and half of two, rendered as they are "
-        "used; no held-out combination, alone or in a pair"
+        "captions and clips of 8 frames of 16 x 16 pixels, a quarter of one sprite and the rest of two, in each of "
+        "which one is asked for, rendered as they are used; no held-out combination, alone or in a pair"
     ),
 )
 TWO_SPRITES_SECONDS = 900.0
@@ -119,7 +185,7 @@ def draw_two(
 ) -> Tensor:
     """Draw a clip for each caption of one sprite or two: (B, 8, 3, 16, 16); the options are those of ``generate``."""
     told, shape = Condition(words=pair_indices(captions)), (len(captions), *SHAPE)
-    return generate(network, told, shape, generator=generator, num_steps=num_steps, **options)
+    return generate(Together(network), told, shape, generator=generator, num_steps=num_steps, **options)
 
 
 def draw_laid_over(draw: Callable[[list[str]], Tensor], captions: Sequence[str]) -> Tensor:
@@ -169,11 +235,11 @@ def carry_apart(
 
     Args and result are as of ``carry``; given frames stay as they are.
     """
-    pairs = [parse(text) for text in captions]
-    colours = torch.tensor([[COLOURS.index(one.colour) for one in pair] for pair in pairs])
     parts = [
-        draw_stage(stage, network, part.clamp(0, 1), [caption(pair[k]) for pair in pairs], generator=generator)
-        for k, part in enumerate(separated(below, colours))
+        draw_stage(
+            stage, network, part.clamp(0, 1), [caption(parse(text)[k]) for text in captions], generator=generator
+        )
+        for k, part in enumerate(separated(below, colours_of(captions)))
     ]
     whole = (parts[0] + parts[1]).clamp(0, 1)
     if stage == "time":

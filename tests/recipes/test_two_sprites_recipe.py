@@ -16,7 +16,8 @@ from course.datasets.captions import (
     parse,
 )
 from course.datasets.sprites import SpriteConfig
-from course.models.denoiser import CaptionEncoder
+from course.diffusion.schedule import to_signed, to_unit
+from course.models.denoiser import CaptionEncoder, Condition
 from course.recipes import two_sprites
 from course.recipes.cascade import STAGES
 from course.recipes.denoising import denoiser
@@ -24,6 +25,7 @@ from course.recipes.text_to_clip import ALL_LEFT_OUT, ONE_LEFT_OUT
 from course.recipes.two_sprites import (
     BINDINGS,
     TWO_SPRITES,
+    Together,
     bindings,
     carry,
     carry_apart,
@@ -33,6 +35,7 @@ from course.recipes.two_sprites import (
     exchanged,
     leave_pair_words_out,
     pair_indices,
+    seen_from,
     some_pairs,
     told_apart,
     two_sprites_examples,
@@ -47,68 +50,115 @@ def fixture_real():
     return sprites.sample_pairs(3, generator=generator(0))
 
 
-def test_half_of_the_examples_are_of_two_sprites_and_none_is_held_out():
+def test_three_quarters_of_the_examples_are_of_two_sprites_and_none_is_held_out():
     examples = two_sprites_examples(400, generator(0))
-    assert examples.clips.shape == (400, 8, 3, 16, 16)
+    assert examples.clips.shape == examples.wanted.shape == (400, 8, 3, 16, 16)
     words = examples.condition.words
-    assert words.shape == (400, 11)
-    link = indices(["while"], max_words=1).item()
-    pairs = words[:, 5] == link
-    assert set(words[:, 5].tolist()) == {0, link}
-    assert 0.35 < pairs.float().mean() < 0.5  # half, but for the captions that are left out as a whole
-    assert (words[~pairs, 6:] == 0).all()
+    assert words.shape == (400, 10)
+    pairs = words[:, 5] > 0
+    assert 0.6 < pairs.float().mean() < 0.75  # three quarters, but for the captions that are left out as a whole
     held_out = indices([caption(one) for one in HELD_OUT]).tolist()
-    clauses = [*words[:, :5].tolist(), *(words[:, 6:] - len(VOCABULARY)).clamp(min=0).tolist()]
+    clauses = [*words[:, :5].tolist(), *(words[:, 5:] - len(VOCABULARY)).clamp(min=0).tolist()]
     assert [clause for clause in clauses if clause in held_out] == []
 
 
-def test_clips_and_words_stay_together():
-    """Blue light goes with the word blue, wherever the examples were put."""
-    examples = two_sprites_examples(200, generator(1))
-    words, blue = examples.condition.words, indices(["blue"], max_words=1).item()
-    colour_told = (words[:, 1] > 0) & ((words[:, 7] > 0) | ((words[:, 5] == 0) & (words[:, 0] > 0)))
-    says = (words[:, 1] == blue) | (words[:, 7] == blue + len(VOCABULARY))
-    shows = (examples.clips[:, :, 2] - examples.clips[:, :, 0]).amax(dim=(1, 2, 3)) > 0.5
-    assert colour_told.sum() > 100
-    assert torch.equal(says[colour_told], shows[colour_told])
+def test_what_is_wanted_is_the_sprite_that_is_named_wherever_the_examples_were_put():
+    examples = two_sprites_examples(300, generator(1))
+    words, (red, green, blue) = examples.condition.words, indices(["red green blue"], max_words=3)[0].tolist()
+    rest = examples.clips - examples.wanted
+    assert rest.min() > -1e-5
+    assert examples.wanted.amax(dim=(1, 2, 3, 4)).min() > 0.5  # never nothing
+    whole = words[:, 0] == 0
+    assert torch.equal(examples.wanted[whole], examples.clips[whole])
+    alone = (words[:, 0] > 0) & (words[:, 5] == 0)
+    assert torch.equal(examples.wanted[alone], examples.clips[alone])
+    two = words[:, 5] > 0
+    assert (rest[two].amax(dim=(1, 2, 3, 4)) > 0.5).all()  # the other one
+    for word, channel in ((red, 0), (green, 1), (blue, 2)):
+        for clips, says in ((examples.wanted, words[:, 1] == word), (rest, words[:, 6] == word + len(VOCABULARY))):
+            shown = clips[says].amax(dim=(1, 3, 4))  # (B, 3)
+            assert len(shown) > 10
+            assert (shown[:, channel] > 0.5).all()
 
 
 def test_words_of_pairs_are_left_out_clause_by_clause():
     words = pair_indices([caption(*pair) for pair in ALL_PAIRS])
     left = leave_pair_words_out(words, generator=generator(0)) == 0
-    whole = left.all(dim=1)
+    whole = left.all(dim=2).all(dim=1)
     assert whole.float().mean().item() == pytest.approx(ALL_LEFT_OUT, abs=0.015)
     some = left[~whole]
-    assert not some[:, 5].any()  # "while" says that there are two
-    clauses = some[:, :5].all(dim=1), some[:, 6:].all(dim=1)
-    for gone in clauses:
-        assert gone.float().mean().item() == pytest.approx(ALL_LEFT_OUT, abs=0.015)
-    assert (clauses[0] & clauses[1]).float().mean() < 0.02  # each by itself
-    for place in (1, 2, 3, 7, 8, 9):
-        here = some[~clauses[place > 5]]
-        assert here[:, place].float().mean().item() == pytest.approx(ONE_LEFT_OUT, abs=0.015)
+    assert not some[:, :, 0].any()  # "a" and "a" say that there are two
+    gone = some[:, :, 1:].all(dim=2)  # (B, 2)
+    assert gone.float().mean().item() == pytest.approx(ALL_LEFT_OUT, abs=0.015)
+    assert gone.all(dim=1).float().mean() < 0.02  # each by itself
+    for clause in (0, 1):
+        here = some[~gone[:, clause], clause]
+        for place in (1, 2, 3):
+            assert here[:, place].float().mean().item() == pytest.approx(ONE_LEFT_OUT, abs=0.015)
 
 
-def test_a_sum_of_words_cannot_tell_bindings_apart_unless_each_clause_has_its_own():
-    captions = [caption(*exchanged((RED, BLUE), *parts)) for parts in BINDINGS.values()]
+def test_a_sum_of_words_cannot_tell_bindings_apart_unless_each_clause_asks_for_itself():
+    pairs = [exchanged((RED, BLUE), *parts) for parts in BINDINGS.values()]
+    captions = [caption(*pair) for pair in pairs]
     torch.manual_seed(0)
-    for num_words, words in ((18, indices(captions, max_words=11)), (36, pair_indices(captions))):
+    for num_words, words in ((18, indices(captions, max_words=11)), (36, seen_from(pair_indices(captions))[:, 0])):
         vectors = CaptionEncoder(num_words, 11, 96)(words)
         apart = torch.cdist(vectors, vectors, compute_mode="donot_use_mm_for_euclid_dist")
         apart = apart[torch.triu(torch.ones(4, 4), 1) > 0]
         assert (apart.max() < 1e-4) if num_words == 18 else (apart.min() > 1)
 
 
-def test_words_of_the_second_clause_have_numbers_of_their_own():
-    captions = [caption(RED), caption(RED, BLUE), caption(BLUE, RED)]
-    words = pair_indices(captions)
-    assert words.max() <= TWO_SPRITES.config.num_words
-    assert torch.equal(
-        words[:, :6], indices([caption(RED), caption(RED, BLUE), caption(BLUE, RED)], max_words=11)[:, :6]
+def test_clauses_are_rows_and_a_lone_one_leaves_the_second_empty():
+    words = pair_indices([caption(RED), caption(RED, BLUE), caption(BLUE, RED)])
+    assert words.shape == (3, 2, 5)
+    red, blue = indices([caption(RED), caption(BLUE)])
+    for row, (first, second) in zip(words, ((red, torch.zeros(5)), (red, blue), (blue, red)), strict=True):
+        assert torch.equal(row[0], first)
+        assert torch.equal(row[1], second.long())
+
+
+def test_each_clause_is_seen_with_the_other_beside_it():
+    questions = seen_from(pair_indices([caption(RED), caption(RED, BLUE)]))
+    assert questions.shape == (2, 2, 10)
+    assert questions.max() <= TWO_SPRITES.config.num_words
+    red, blue = indices([caption(RED), caption(BLUE)])
+    assert questions[0, 0].tolist() == [*red.tolist(), 0, 0, 0, 0, 0]
+    assert questions[1, 0].tolist() == [*red.tolist(), *(blue + len(VOCABULARY)).tolist()]
+    assert questions[1, 1].tolist() == [*blue.tolist(), *(red + len(VOCABULARY)).tolist()]
+
+
+def test_answers_are_added_up_as_light():
+    red_word = indices(["red"], max_words=1).item()
+    light = torch.zeros(1, 1, 3, 2, 2)
+    light[..., 0, 0] = 1.0
+    asked = []
+
+    def network(noisy, noise_step, condition):
+        """Draw light at the left for red and at the right for what else is named; of no words, grey."""
+        asked.append(condition.words)
+        red = (condition.words[:, 1] == red_word).view(-1, 1, 1, 1, 1)
+        some = torch.where(red, light, light.flip(-1))
+        return to_signed(torch.where(condition.words.any(dim=1).view(-1, 1, 1, 1, 1), some, 0.25))
+
+    together, z, s = Together(network), torch.zeros(2, 1, 3, 2, 2), torch.ones(2)
+    one, both = to_unit(together(z, s, Condition(words=pair_indices([caption(RED), caption(RED, BLUE)]))))
+    assert torch.equal(one, light[0])
+    assert torch.equal(both, light[0] + light.flip(-1)[0])
+    assert len(asked) == 2
+    nothing = Condition(words=torch.zeros(2, 2, 5, dtype=torch.long))
+    assert (to_unit(together(z, s, nothing)) == 0.25).all()
+    assert len(asked) == 3
+
+
+def test_turning_the_clauses_round_changes_nothing():
+    torch.manual_seed(0)
+    network = denoiser(TWO_SPRITES.config).eval()
+    torch.nn.init.normal_(network.head.weight)
+    one, other = (
+        draw_two(network, [text], generator=generator(0), num_steps=2)
+        for text in (caption(RED, BLUE), caption(BLUE, RED))
     )
-    assert not words[0, 5:].any()
-    assert torch.equal(words[1, 6:], words[2, :5] + len(VOCABULARY))
-    assert not set(words[1, 6:].tolist()) & set(range(len(VOCABULARY) + 1))
+    assert torch.allclose(one, other, atol=1e-4)
 
 
 def test_exchanging_colours_is_exchanging_both_of_the_others():
@@ -146,7 +196,7 @@ def test_a_clip_is_drawn_for_captions_of_both_kinds():
 
     clips = draw_two(network, [caption(RED), caption(RED, BLUE)], generator=generator(0), num_steps=1)
     assert clips.shape == (2, 8, 3, 16, 16)
-    assert (asked[0].words > 0).sum(dim=1).tolist() == [5, 11]
+    assert [(one.words > 0).sum(dim=1).tolist() for one in asked[:2]] == [[5, 10], [5, 10]]
 
 
 def test_the_rival_draws_each_clause_by_itself(real):

@@ -1,0 +1,197 @@
+"""Few steps, taught: a student learns to say at once where its teacher's long walk ends (chapter 09).
+
+The teacher is a trained denoiser. From a clip under noise it walks down to a clean one, guided, in many small steps.
+The student begins as a copy of it and sees the same noisy clip, and its answer is compared with the clip in which the
+walk ended. The teacher's own answer is the mean of all clips that might be under the noise, a fog; a walk ends at one
+of them. Since it is guided, the student has guidance in its weights, and is asked once a step where the teacher is
+asked twice.
+
+Most of the student is not trained at all. It learns only to hear its condition, noise step and words, in another way:
+that is an eighth of the weights, and what a checkpoint keeps.
+
+Paper:
+    Luhman and Luhman 2021, arXiv 2101.02388 (to learn where a deterministic walk ends); Meng et al. 2022, arXiv
+    2210.03142 (with guidance in it); Song et al. 2023, arXiv 2303.01469, algorithm 1 (answer, put noise over the
+    answer, ask again). Imagen Video, arXiv 2210.02303, section 2.7, is distilled by halving the number of steps again
+    and again (Salimans and Ho 2022, arXiv 2202.00512), which takes several trainings; here is one.
+"""
+
+import copy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from course.budget import one_thread
+from course.datasets import sprites
+from course.datasets.captions import TRAINED
+from course.diffusion.guidance import guided
+from course.diffusion.objective import denoising_loss
+from course.diffusion.samplers import euler, noise_steps
+from course.diffusion.schedule import Flow, diffuse, to_signed
+from course.layers.conditioning import AdaptiveGroupNorm
+from course.models.denoiser import Condition, ConditionEncoder
+from course.recipes.denoising import GUIDANCE, INTERVAL, NoisyBatch, told
+from course.recipes.making import make_checkpoint
+from course.recipes.text_to_clip import WORLD, text_metrics
+from course.training.checkpoint import Card, Resume, load
+from course.training.ema import EMA
+from course.training.loop import History, TrainConfig, step_generator, train
+
+NUM_STEPS = 4
+"""Of the student's sampler; the noise steps that it visits are the only ones that it is trained on."""
+FEW = {"num_steps": NUM_STEPS, "guidance": 1.0}
+"""How ``draw`` asks a student."""
+MANY = 50
+"""Steps of the teacher, guided, with which a student is compared."""
+WALK_STEPS = 16
+"""Of a teacher's walk from noise alone; one that begins further down has as many fewer."""
+BATCH_SIZE, LEARNING_RATE, EMA_DECAY = 16, 3e-3, 0.99
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentRun:
+    """One training of a student.
+
+    Attributes:
+        seed: of the noisy clips that it is shown; the teacher is the one that was trained with this seed.
+        cpu_seconds: the budget, of process CPU time.
+    """
+
+    seed: int
+    cpu_seconds: float
+
+    @property
+    def recipe(self) -> str:
+        """All that the training depends on beside the seed and the teacher."""
+        return (
+            f"text to clip in {NUM_STEPS} steps, taught by text to clip, U-Net: {self.cpu_seconds:g} CPU seconds, "
+            f"walks of {WALK_STEPS} steps with a guidance of {GUIDANCE:g}, batches of {BATCH_SIZE}, learning rate "
+            f"{LEARNING_RATE:g}, weights averaged with {EMA_DECAY:g}, errors weighed by 1 / noise_step"
+        )
+
+
+def lesson(seed: int, step: int) -> NoisyBatch:
+    """Return the noisy clips of a training step, as many at each of the student's noise steps; no word is left out."""
+    chance = step_generator(seed, step)
+    drawn = sprites.sample(BATCH_SIZE, generator=chance, config=WORLD, combinations=TRAINED)
+    clean = to_signed(drawn.clips)
+    levels = noise_steps(NUM_STEPS)[:-1].repeat(BATCH_SIZE // NUM_STEPS)  # (B,)
+    return NoisyBatch(clean, told(drawn.captions), levels, torch.randn(clean.shape, generator=chance))
+
+
+def end_of_walk(teacher: nn.Module, noisy: Tensor, noise_step: Tensor, condition: Condition) -> Tensor:
+    """Return the clips in which the teacher's guided walks end, without fresh noise.
+
+    Args:
+        teacher: a denoiser that was trained with some captions left out.
+        noisy: (B, T, C, H, W).
+        noise_step: (B,), where each clip's walk begins: multiples of 1 / ``WALK_STEPS``.
+        condition: of the same clips.
+
+    Returns:
+        (B, T, C, H, W), values in [-1, 1].
+    """
+    ends = torch.empty_like(noisy)
+    for begin in noise_step.unique():
+        at = noise_step == begin
+        steps = noise_steps(WALK_STEPS).to(noise_step)
+        denoise = guided(teacher, GUIDANCE, condition[at].without_words(), interval=INTERVAL)
+        ends[at] = euler(denoise, noisy[at], condition[at], steps=steps[steps <= begin])
+    return ends
+
+
+def student_loss(student: nn.Module, batch: NoisyBatch, *, teacher: nn.Module) -> Tensor:
+    """Return the squared error of the student's answers against the ends of the teacher's walks."""
+    noisy = diffuse(batch.clean, batch.epsilon, batch.noise_step, Flow())
+    return denoising_loss(
+        student,
+        batch.clean,
+        batch.condition,
+        noise_step=batch.noise_step,
+        epsilon=batch.epsilon,
+        schedule=Flow(),
+        wanted=end_of_walk(teacher.to(noisy.device), noisy, batch.noise_step, batch.condition),
+        weight=1 / batch.noise_step,
+    )
+
+
+def hearing(network: nn.Module) -> nn.ModuleDict:
+    """Return the parts of a denoiser that hear its condition, each itself and no copy: what a student learns."""
+    kinds = (ConditionEncoder, AdaptiveGroupNorm)
+    return nn.ModuleDict(
+        {name.replace(".", "_"): part for name, part in network.named_modules() if isinstance(part, kinds)}
+    )
+
+
+def train_student(run: StudentRun, teacher: nn.Module, *, resume: Resume | None = None) -> tuple[nn.Module, History]:
+    """Train a student on one thread; return it with averaged weights, and what the training went through.
+
+    Args:
+        run: which one.
+        teacher: is left as it is.
+        resume: where the state of the training is kept, if it is to go on after an interruption.
+    """
+    teacher = copy.deepcopy(teacher).requires_grad_(False)
+    student = copy.deepcopy(teacher)
+    hearing(student).requires_grad_()
+    ema = EMA(student, EMA_DECAY)
+    config = TrainConfig(cpu_seconds=run.cpu_seconds, learning_rate=LEARNING_RATE)
+
+    def batch(step: int) -> NoisyBatch:
+        return lesson(run.seed, step)
+
+    def loss(student: nn.Module, batch: NoisyBatch) -> Tensor:
+        return student_loss(student, batch, teacher=teacher)
+
+    with one_thread():
+        history = train(student, batch, loss, config, ema=ema, resume=resume)
+    return ema.average.eval(), history
+
+
+def student_checkpoint(path: Path, run: StudentRun, teacher: nn.Module, *, command: str) -> Card:
+    """Train and test a student, and keep what it has learned with its card; see ``making.make_checkpoint``.
+
+    Raises:
+        ValueError: if a file that is there is damaged, or is another training's.
+    """
+
+    def measure(parts: nn.ModuleDict) -> dict[str, float]:
+        found = text_metrics(_with(parts.state_dict(), teacher), **FEW)
+        for num_steps in (NUM_STEPS, MANY):
+            rates = text_metrics(teacher, num_steps=num_steps)
+            found |= {f"{of}, teacher in {num_steps} steps": rates[of] for of in ("caption, all", "caption, held out")}
+        return found
+
+    def teach(resume: Resume) -> tuple[nn.Module, History]:
+        student, history = train_student(run, teacher, resume=resume)
+        return hearing(student), history
+
+    return make_checkpoint(
+        path,
+        recipe=run.recipe,
+        seed=run.seed,
+        config=asdict(teacher.config),
+        data="captions and clips of 8 frames of 16 x 16 pixels under noise, rendered as they are used, and what its "
+        "teacher makes of them; no held-out combination",
+        command=command,
+        train=teach,
+        measure=measure,
+    )
+
+
+def load_student(path: Path, teacher: nn.Module) -> nn.Module:
+    """Load a student: a copy of its teacher that hears its condition in another way.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if the file is damaged, or holds what another network hears with.
+    """
+    return _with(load(path, lambda config: hearing(copy.deepcopy(teacher))).state_dict(), teacher)
+
+
+def _with(heard: dict[str, Tensor], teacher: nn.Module) -> nn.Module:
+    student = copy.deepcopy(teacher)
+    hearing(student).load_state_dict(heard)
+    return student.eval()
