@@ -17,7 +17,8 @@ Paper:
 """
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -27,12 +28,11 @@ from course.budget import one_thread
 from course.datasets import sprites
 from course.datasets.captions import TRAINED
 from course.diffusion.guidance import guided
-from course.diffusion.objective import denoising_loss
 from course.diffusion.samplers import euler, noise_steps
 from course.diffusion.schedule import Flow, diffuse, to_signed
 from course.layers.conditioning import AdaptiveGroupNorm
 from course.models.denoiser import Condition, ConditionEncoder
-from course.recipes.denoising import GUIDANCE, INTERVAL, NoisyBatch, told
+from course.recipes.denoising import GUIDANCE, INTERVAL, NoisyBatch, batch_loss, told
 from course.recipes.making import make_checkpoint
 from course.recipes.text_to_clip import WORLD, text_metrics
 from course.training.checkpoint import Card, Resume, load
@@ -47,6 +47,8 @@ MANY = 50
 """Steps of the teacher, guided, with which a student is compared."""
 WALK_STEPS = 16
 """Of a teacher's walk from noise alone; one that begins further down has as many fewer."""
+WINDOW, TIMES = 64, 4
+"""Walks are dear: so many lessons are gone through so many times before the next ones are walked."""
 BATCH_SIZE, LEARNING_RATE, EMA_DECAY = 16, 3e-3, 0.99
 
 
@@ -67,14 +69,15 @@ class StudentRun:
         """All that the training depends on beside the seed and the teacher."""
         return (
             f"text to clip in {NUM_STEPS} steps, taught by text to clip, U-Net: {self.cpu_seconds:g} CPU seconds, "
-            f"walks of {WALK_STEPS} steps with a guidance of {GUIDANCE:g}, batches of {BATCH_SIZE}, learning rate "
-            f"{LEARNING_RATE:g}, weights averaged with {EMA_DECAY:g}, errors weighed by 1 / noise_step"
+            f"walks of {WALK_STEPS} steps with a guidance of {GUIDANCE:g}, gone through {TIMES} times, batches of "
+            f"{BATCH_SIZE}, learning rate {LEARNING_RATE:g}, weights averaged with {EMA_DECAY:g}, errors weighed by "
+            f"1 / noise_step"
         )
 
 
-def lesson(seed: int, step: int) -> NoisyBatch:
-    """Return the noisy clips of a training step, as many at each of the student's noise steps; no word is left out."""
-    chance = step_generator(seed, step)
+def lesson(seed: int, index: int) -> NoisyBatch:
+    """Return noisy clips to be asked about, as many at each of the student's noise steps; no word is left out."""
+    chance = step_generator(seed, index)
     drawn = sprites.sample(BATCH_SIZE, generator=chance, config=WORLD, combinations=TRAINED)
     clean = to_signed(drawn.clips)
     levels = noise_steps(NUM_STEPS)[:-1].repeat(BATCH_SIZE // NUM_STEPS)  # (B,)
@@ -102,21 +105,6 @@ def end_of_walk(teacher: nn.Module, noisy: Tensor, noise_step: Tensor, condition
     return ends
 
 
-def student_loss(student: nn.Module, batch: NoisyBatch, *, teacher: nn.Module) -> Tensor:
-    """Return the squared error of the student's answers against the ends of the teacher's walks."""
-    noisy = diffuse(batch.clean, batch.epsilon, batch.noise_step, Flow())
-    return denoising_loss(
-        student,
-        batch.clean,
-        batch.condition,
-        noise_step=batch.noise_step,
-        epsilon=batch.epsilon,
-        schedule=Flow(),
-        wanted=end_of_walk(teacher.to(noisy.device), noisy, batch.noise_step, batch.condition),
-        weight=1 / batch.noise_step,
-    )
-
-
 def hearing(network: nn.Module) -> nn.ModuleDict:
     """Return the parts of a denoiser that hear its condition, each itself and no copy: what a student learns."""
     kinds = (ConditionEncoder, AdaptiveGroupNorm)
@@ -139,14 +127,18 @@ def train_student(run: StudentRun, teacher: nn.Module, *, resume: Resume | None 
     ema = EMA(student, EMA_DECAY)
     config = TrainConfig(cpu_seconds=run.cpu_seconds, learning_rate=LEARNING_RATE)
 
-    def batch(step: int) -> NoisyBatch:
-        return lesson(run.seed, step)
+    @lru_cache(maxsize=WINDOW)
+    def taught(index: int) -> NoisyBatch:
+        batch = lesson(run.seed, index)
+        noisy = diffuse(batch.clean, batch.epsilon, batch.noise_step, Flow())
+        return replace(batch, wanted=end_of_walk(teacher, noisy, batch.noise_step, batch.condition))
 
-    def loss(student: nn.Module, batch: NoisyBatch) -> Tensor:
-        return student_loss(student, batch, teacher=teacher)
+    def batch(step: int) -> NoisyBatch:
+        window, place = divmod(step, WINDOW * TIMES)
+        return taught(window * WINDOW + place % WINDOW)
 
     with one_thread():
-        history = train(student, batch, loss, config, ema=ema, resume=resume)
+        history = train(student, batch, batch_loss, config, ema=ema, resume=resume)
     return ema.average.eval(), history
 
 

@@ -68,7 +68,7 @@ TEXT_DENOISERS: Mapping[str, DenoiserRun] = {
 """Denoisers that draw a clip for a caption, for chapter 09."""
 
 STUDENT_RUNS: Mapping[str, StudentRun] = {
-    f"text_fast_{seed}": StudentRun(seed=seed, cpu_seconds=360.0) for seed in budget.SEEDS
+    f"text_fast_{seed}": StudentRun(seed=seed, cpu_seconds=600.0) for seed in budget.SEEDS
 }
 """What the U-Nets among ``TEXT_DENOISERS`` taught to draw in four steps, for chapter 09."""
 
