@@ -3,8 +3,8 @@
 The teacher is a trained denoiser. From a clip under noise it walks down to a clean one, guided, in many small steps.
 The student begins as a copy of it and sees the same noisy clip, and its answer is compared with the clip in which the
 walk ended. The teacher's own answer is the mean of all clips that might be under the noise, a fog; a walk ends at one
-of them. Since it is guided, the student has guidance in its weights, and is asked once a step where the teacher is
-asked twice.
+of them. Since the walk is guided, the student has guidance in its weights, and is asked once a step where the teacher,
+guided, is asked twice.
 
 Most of the student is not trained at all. It learns only to hear its condition, noise step and words, in another way:
 that is an eighth of the weights, and what a checkpoint keeps.
@@ -12,8 +12,9 @@ that is an eighth of the weights, and what a checkpoint keeps.
 Paper:
     Luhman and Luhman 2021, arXiv 2101.02388 (to learn where a deterministic walk ends); Meng et al. 2022, arXiv
     2210.03142 (with guidance in it); Song et al. 2023, arXiv 2303.01469, algorithm 1 (answer, put noise over the
-    answer, ask again). Imagen Video, arXiv 2210.02303, section 2.7, is distilled by halving the number of steps again
-    and again (Salimans and Ho 2022, arXiv 2202.00512), which takes several trainings; here is one.
+    answer, ask again; there all of that noise is fresh, here most of it). Imagen Video, arXiv 2210.02303, section 2.7,
+    is distilled by halving the number of steps again and again (Salimans and Ho 2022, arXiv 2202.00512), which takes
+    several trainings; here is one.
 """
 
 import copy
@@ -46,10 +47,12 @@ FEW = {"num_steps": NUM_STEPS, "guidance": 1.0}
 MANY = 50
 """Steps of the teacher, guided, with which a student is compared."""
 WALK_STEPS = 16
-"""Of a teacher's walk from noise alone; one that begins further down has as many fewer."""
+"""Of a teacher's walk from noise alone; one that begins at s has s times as many. A multiple of ``NUM_STEPS``."""
 WINDOW, TIMES = 64, 4
 """Walks are dear: so many lessons are gone through so many times before the next ones are walked."""
-BATCH_SIZE, LEARNING_RATE, EMA_DECAY = 16, 3e-3, 0.99
+SHARES = (8, 4, 2, 2)
+"""Clips of a lesson at each noise step of the sampler: what is hardest to answer, and decides most, is noise alone."""
+LEARNING_RATE, EMA_DECAY = 3e-3, 0.99
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,17 +73,24 @@ class StudentRun:
         return (
             f"text to clip in {NUM_STEPS} steps, taught by text to clip, U-Net: {self.cpu_seconds:g} CPU seconds, "
             f"walks of {WALK_STEPS} steps with a guidance of {GUIDANCE:g}, gone through {TIMES} times, batches of "
-            f"{BATCH_SIZE}, learning rate {LEARNING_RATE:g}, weights averaged with {EMA_DECAY:g}, errors weighed by "
-            f"1 / noise_step"
+            f"{' + '.join(map(str, SHARES))}, learning rate {LEARNING_RATE:g}, weights averaged with {EMA_DECAY:g}, "
+            f"errors weighed by 1 / noise_step"
         )
 
 
 def lesson(seed: int, index: int) -> NoisyBatch:
-    """Return noisy clips to be asked about, as many at each of the student's noise steps; no word is left out."""
+    """Return what a lesson is made of: clips, (16, 8, 3, 16, 16), with captions, and noise apart; no answers yet.
+
+    At each of the student's noise steps there are as many clips as ``SHARES`` says; no word is left out.
+
+    Args:
+        seed: of the training.
+        index: of the lesson, at least 0.
+    """
     chance = step_generator(seed, index)
-    drawn = sprites.sample(BATCH_SIZE, generator=chance, config=WORLD, combinations=TRAINED)
+    drawn = sprites.sample(sum(SHARES), generator=chance, config=WORLD, combinations=TRAINED)
     clean = to_signed(drawn.clips)
-    levels = noise_steps(NUM_STEPS)[:-1].repeat(BATCH_SIZE // NUM_STEPS)  # (B,)
+    levels = noise_steps(NUM_STEPS)[:-1].repeat_interleave(torch.tensor(SHARES))  # (B,)
     return NoisyBatch(clean, told(drawn.captions), levels, torch.randn(clean.shape, generator=chance))
 
 
@@ -90,7 +100,8 @@ def end_of_walk(teacher: nn.Module, noisy: Tensor, noise_step: Tensor, condition
     Args:
         teacher: a denoiser that was trained with some captions left out.
         noisy: (B, T, C, H, W).
-        noise_step: (B,), where each clip's walk begins: multiples of 1 / ``WALK_STEPS``.
+        noise_step: (B,), where each clip's walk begins: multiples of 1 / ``WALK_STEPS``. From another noise step it
+            begins at the next lower one.
         condition: of the same clips.
 
     Returns:
@@ -152,7 +163,7 @@ def student_checkpoint(path: Path, run: StudentRun, teacher: nn.Module, *, comma
     def measure(parts: nn.ModuleDict) -> dict[str, float]:
         found = text_metrics(_with(parts.state_dict(), teacher), **FEW)
         for num_steps in (NUM_STEPS, MANY):
-            rates = text_metrics(teacher, num_steps=num_steps)
+            rates = text_metrics(teacher, num_each=10, num_steps=num_steps)
             found |= {f"{of}, teacher in {num_steps} steps": rates[of] for of in ("caption, all", "caption, held out")}
         return found
 

@@ -130,11 +130,11 @@ def judge_drawn(
     return judge(draw(network, captions, generator=budget.generator(seed), **options), captions, config=WORLD)
 
 
-def text_metrics(network: nn.Module, **options: object) -> dict[str, float]:
-    """Return what the judge says of 20 clips of each caption: of all, and of the held-out ones; options of ``draw``."""
+def text_metrics(network: nn.Module, *, num_each: int = 20, **options: object) -> dict[str, float]:
+    """Return what the judge says of clips of each caption: of all, and of the held-out ones; options of ``draw``."""
     found = {}
     for name, combinations, seed in (("all", ALL, 9000), ("held out", HELD_OUT, 9001)):
-        rates = judge_drawn(network, combinations, num_each=20, seed=seed, **options).rates()
+        rates = judge_drawn(network, combinations, num_each=num_each, seed=seed, **options).rates()
         found |= {f"{rate}, {name}": value for rate, value in rates.items()}
     return found
 

@@ -1,6 +1,6 @@
 """Two sprites in one caption, the stretch of chapter 10: which word belongs to which sprite?
 
-The base learns from clips of one sprite and of two, and to find in a noisy clip the one that a clause names. The stages
+The base learns, from clips of one sprite and of two, to find in a noisy clip the one that a clause names. The stages
 behind it have only ever seen one; what they make of two is measured, and so is a way round: to divide a clip by colour,
 and to send each part down the line by itself.
 """
@@ -64,6 +64,9 @@ def two_sprites_examples(num_clips: int, generator: torch.Generator) -> Examples
     """Draw clips, a quarter of them of one sprite, the rest of two, and ask for one sprite in each.
 
     Some words are left out; where all are, the whole clip is asked for.
+
+    Returns:
+        Clips and what is wanted of them, (B, 8, 3, 16, 16), and words, (B, 10), as of ``seen_from``.
     """
     num_alone = num_clips // 4
     alone = sprites.sample(num_alone, generator=generator, config=WORLD, combinations=TRAINED)
@@ -91,6 +94,9 @@ def pair_indices(captions: Sequence[str]) -> Tensor:
     Returns:
         (B, 2, 5), whole numbers, 0 where there is no second clause; see ``captions.indices``. *While* is not among
         them: that there is a second clause says the same.
+
+    Raises:
+        ValueError: for a word that is in no caption, or more words than in two clauses.
     """
     words = indices(captions, max_words=PAIR_WORDS)
     return torch.stack([words[:, :MAX_WORDS], words[:, MAX_WORDS + 1 :]], dim=1)
@@ -113,7 +119,11 @@ def seen_from(words: Tensor) -> Tensor:
 
 
 def colours_of(captions: Sequence[str]) -> Tensor:
-    """Return the places, among ``COLOURS``, of the colours in captions of two sprites: (B, 2)."""
+    """Return the places, among ``COLOURS``, of the colours in captions of two sprites: (B, 2).
+
+    Raises:
+        ValueError: for a caption outside the grammar.
+    """
     return torch.tensor([[COLOURS.index(one.colour) for one in parse(text)] for text in captions])
 
 
@@ -124,9 +134,9 @@ class Together(nn.Module):
         network: answers with one sprite of a noisy clip, as it is trained on ``two_sprites_examples``.
 
     Paper:
-        Liu et al. 2022, arXiv 2206.01714 (one network asked once for each part of a caption, and the answers added up).
-        Theirs knows nothing of several parts; ours is told in each question what else is there, and was trained to
-        answer with one part of what it sees.
+        Liu et al. 2022, arXiv 2206.01714 (one network, asked once for each part of a caption; what each part changes in
+        the answer without words is added to that). Theirs multiplies what parts allow; ours adds up pieces of the clip,
+        and was trained to answer with one piece.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -139,8 +149,8 @@ class Together(nn.Module):
         Args:
             noisy: (B, T, C, H, W).
             noise_step: (B,).
-            condition: its words are (B, 2, 5), as of ``pair_indices``. Where there are none at all, the network is
-                asked once, for the whole clip.
+            condition: its words are (B, 2, 5), as of ``pair_indices``. Where no caption has a second clause, the
+                network is asked once; and where a caption has no words, for the whole clip.
 
         Returns:
             (B, T, C, H, W).
@@ -277,7 +287,7 @@ def draw_line(
 
 
 def some_pairs(pairs: Sequence[Pair], num_pairs: int, *, seed: int) -> list[Pair]:
-    """Return so many of the pairs, no one twice, the same ones for the same seed."""
+    """Return so many of the pairs, no one twice, the same ones for the same seed; all, where there are fewer."""
     return [pairs[i] for i in torch.randperm(len(pairs), generator=budget.generator(seed))[:num_pairs].tolist()]
 
 

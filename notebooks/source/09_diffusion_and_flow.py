@@ -1257,63 +1257,68 @@ explore(
 # %% [markdown]
 # ### Four steps, taught
 #
-# Fifty steps are better than four, and cost twelve times as much. Where do four lose? Look at the first of them. Under nothing but noise, the best answer is the mean of all clips that might be there, a fog; the second step begins with a noisy fog. Small steps do not care: each goes a little way towards the fog of *its* noise step, and so a walk ends at one clip, and which one was settled by the noise that it began with.
+# Fifty steps are better than four, and cost twelve times as much. Where do four lose? Look at the first of them. Under nothing but noise, the best answer is the mean of all clips that might be there, a fog; the second step begins with a noisy fog, and the network was trained on noisy clips, never on noisy fogs. Small steps do not care: each goes a little way towards the fog of *its* noise step, and so a walk ends at one clip, and which one was settled by the noise that it began with.
 #
-# So there is something to teach. Let the trained network, the **teacher**, walk down from a noisy clip in small steps, guided; and let a **student**, who sees the same noisy clip, be asked for *the clip in which the walk ends*. That is no mean over clips: there is one right answer. Write the walk, for clips of which each begins at a noise step of its own.
+# So there is something to teach. Let the trained network, the **teacher**, walk down from a noisy clip in small steps, guided; and let a **student**, who sees the same noisy clip, be asked for *the clip in which the walk ends*. That is no mean over clips: there is one right answer. If the student always found it, one step would do. From noise alone it does not: starts that lie side by side can end at different clips, and a network that is not quite sure answers with something between them. So its answer is put under less noise, where less is open, and it is asked again. Write the walk, for clips of which each begins at a noise step of its own.
 
 
 # %%
 def walk_end(teacher: nn.Module, noisy: Tensor, noise_step: Tensor, words: Condition) -> Tensor:
-    """noise_step: (B,), where each clip's walk begins; eight guided steps, and where they end."""
-    z = noisy
-    for k in range(8):
-        here, there = noise_step * (1 - k / 8), noise_step * (1 - (k + 1) / 8)
-        answer, untold = teacher(z, here, words), teacher(z, here, words.without_words())
-        scale = torch.where(here > 0.3, 2.0, 1.0)[:, None, None, None, None]
-        clean = (untold + scale * (answer - untold)).clamp(-1, 1)
-        z = clean + (there / here)[:, None, None, None, None] * (z - clean)  # Euler's step
+    """noise_step: (B,), multiples of 1/16, where each clip's walk begins; return where they end."""
+    z = noisy.clone()
+    for k in range(16, 0, -1):
+        here, there = k / 16, (k - 1) / 16
+        going = noise_step >= here  # clips whose walk has begun
+        mine, asked = z[going], words[going]
+        denoise = guided(teacher, 2.0, asked.without_words(), interval=(0.3, 1.0))
+        clean = denoise(mine, torch.full((len(mine),), here), asked).clamp(-1, 1)
+        z[going] = clean + there / here * (mine - clean)  # Euler's step
     return z.clamp(-1, 1)
 
 
+# %% [markdown]
+# **At which noise step is the teacher's single answer farthest from where its walk ends?**
+
+# %%
 students = [load_shipped_student(seed) for seed in budget.seeds()]
-lesson_batch = lesson(seed=0, step=0)  # four clips at each of 1, 3/4, 1/2 and 1/4
+lesson_batch = lesson(seed=900, index=0)  # nobody was taught with this seed; at 1, 3/4, 1/2, 1/4
 noisy_clips = diffuse(lesson_batch.clean, lesson_batch.epsilon, lesson_batch.noise_step, Flow())
 with torch.no_grad():
-    asked = (noisy_clips, lesson_batch.noise_step, lesson_batch.condition)
-    ends = walk_end(models[0], *asked)
-    fogs, taught = models[0](*asked), students[0](*asked)
-far = (ends - end_of_walk(models[0], *asked)).abs().max().item()
+    question = (noisy_clips, lesson_batch.noise_step, lesson_batch.condition)
+    ends = walk_end(models[0], *question)
+    fogs, taught = models[0](*question), students[0](*question)
+far = (ends - end_of_walk(models[0], *question)).abs().max().item()
 print(f"my walks and the package's end at most {far:.1e} apart")
 for step in lesson_batch.noise_step.unique().flip(0):
     at = lesson_batch.noise_step == step
-    errors = [(clips - ends)[at].square().mean().sqrt().item() for clips in (fogs, taught)]
+    off = [(clips - ends)[at].square().mean().sqrt().item() for clips in (fogs, taught)]
     print(
-        f"from noise step {step:g} to the end of the walk: teacher's answer {errors[0]:.3f}, student's {errors[1]:.3f}"
+        f"asked at noise step {step:<4g} root mean square distance to where the walk ends: teacher {off[0]:.3f}, student {off[1]:.3f}"
     )
 
 # %%
-third = (lesson_batch.noise_step == 0.75).nonzero()[0].item()
+from_noise = {
+    "noise": noisy_clips,
+    "the teacher's answer, not guided": fogs,
+    "the student's answer": taught,
+    "where the teacher's walk ends": ends,
+}
 show(
-    {
-        "noisy, at 3/4": to_unit(noisy_clips[third]),
-        "the teacher's answer": to_unit(fogs[third]),
-        "the student's answer": to_unit(taught[third]),
-        "where the teacher's walk ends": to_unit(ends[third]),
-    },
-    size=140,
-    description="a noisy clip; the teacher's answer, a fog; the student's, a sprite with soft edges; and the sprite in which the teacher's walk ends",
+    {name: to_unit(clips[0]) for name, clips in from_noise.items()},
+    size=150,
+    description="noise; the teacher's answer, a fog; the student's answer, a fog that has gathered in one place; and the sprite in which the teacher's walk from this noise ends",
 )
 
 # %% [markdown]
-# (The clip that the noise was put on is neither: at three quarters of noise it can no longer be known. What the student has to hit is what the *teacher* makes of it.)
+# From noise alone the teacher says no more than what its words say, everywhere at once. The student has learned something about *this* noise: where its sprite will be. It is not sharp, but what is put under noise again is a fog about one place.
 #
-# Three things come with it. **Guidance is in the answers**, since the walks were guided, and so a student is asked once a step where its teacher is asked twice. **It is trained only where it is asked**: at the four noise steps of a sampler with four steps. And **most of it is its teacher**: the cell below counts what learned, the layers that hear noise step and words, and no other. To say something else about what one sees, it is enough to listen in another way.
+# Three things come with it. **Guidance is in the answers**, since the walks were guided, and so a student is asked once a step where its teacher, guided, is asked twice. **It is trained only where it is asked**: at the four noise steps of a sampler with four steps, and half of the time at the first of them, where most is decided. And **most of it is its teacher**: the cell below counts what learned, the layers that hear noise step and words, and no other. To say something else about what one sees, it is enough to listen in another way.
 #
-# It draws as before: answer, put noise over the answer, ask again. **Four taught steps against fifty: will CAPTION hold? And will clips of one caption still differ?**
+# It draws as all our networks do, by `draw`: answer, put noise over the answer, most of it fresh, ask again. (The walks that taught it had no fresh noise, and sixteen steps from noise alone.) **Four taught steps beside the teacher's four and its sixteen: what becomes of CAPTION? And will two clips of one caption still differ?**
 
 # %% tags=["nbval-ignore-output"]
-learned = sum(p.numel() for p in hearing(students[0]).parameters())
-print(f"{learned:,} of {sum(p.numel() for p in students[0].parameters()):,} weights learned")
+num_learned = sum(p.numel() for p in hearing(students[0]).parameters())
+print(f"{num_learned:,} of {sum(p.numel() for p in students[0].parameters()):,} weights learned")
 ways = {
     "teacher, 4 steps": (models, {"num_steps": 4}),
     "student, 4 steps": (students, FEW),
@@ -1331,7 +1336,7 @@ for name, (networks, options) in progress(ways.items(), description="few steps")
     )
 
 # %% [markdown]
-# A hundred clips a seed cannot tell .96 from .98. The students' cards can: twenty clips of each of the 96 captions, drawn by the student, and by its teacher in four steps and in fifty. (That takes five CPU-minutes a seed; `python -m course train text_fast_0` does it again.)
+# So few clips a seed cannot tell neighbours apart. The students' cards can: they tell of twenty clips of each of the 96 captions, drawn by the student, and of ten of each drawn by its teacher, in four steps and in fifty. (`python -m course train text_fast_0` trains and measures anew where the checkpoint was taken away.)
 
 # %% tags=["nbval-ignore-output"]
 cards = [read_card(CHECKPOINTS / f"text_fast_{seed}.safetensors") for seed in budget.seeds()]

@@ -1,7 +1,6 @@
 """A student: what it is shown, where its teacher's walks end, what of it learns, and what is kept."""
 
 import copy
-from functools import partial
 
 import pytest
 import torch
@@ -19,6 +18,8 @@ from course.recipes.denoising import GUIDANCE, denoiser, generate, told
 from course.recipes.distillation import (
     FEW,
     NUM_STEPS,
+    SHARES,
+    TIMES,
     WALK_STEPS,
     StudentRun,
     end_of_walk,
@@ -26,10 +27,10 @@ from course.recipes.distillation import (
     lesson,
     load_student,
     student_checkpoint,
-    student_loss,
     train_student,
 )
 from course.recipes.text_to_clip import TEXT_SETTINGS
+from course.training.loop import History
 
 WORDS = {"num_words": 18, "max_words": 5}
 SMALL = UNetConfig(**WORDS, frame_channels=8, hidden_channels=(8,), condition_size=8)
@@ -44,10 +45,10 @@ def fixture_teacher():
     return teacher.eval()
 
 
-def test_a_lesson_shows_each_noise_step_of_the_sampler_equally_often():
+def test_a_lesson_shows_the_noise_steps_of_the_sampler_in_their_shares():
     batch = lesson(0, 3)
     steps = noise_steps(NUM_STEPS)[:-1].tolist()
-    assert sorted(batch.noise_step.tolist()) == sorted(steps * (len(batch.clean) // NUM_STEPS))
+    assert [batch.noise_step.tolist().count(step) for step in steps] == list(SHARES)
     assert torch.equal(batch.clean, lesson(0, 3).clean)
     assert not torch.equal(batch.clean, lesson(1, 3).clean)
     assert batch.clean.min() == -1
@@ -64,7 +65,7 @@ def test_a_walk_begins_at_its_own_clip_s_noise_step(teacher):
     batch = lesson(0, 0)
     noisy = diffuse(batch.clean, batch.epsilon, batch.noise_step, Flow())
     ends = end_of_walk(teacher, noisy, batch.noise_step, batch.condition)
-    for k in (0, 5, 11):  # each clip by itself, its steps written out
+    for k in (0, 9, 13, 15):  # each clip by itself, its steps written out
         begin = round(batch.noise_step[k].item() * WALK_STEPS)
         z, asked = noisy[k : k + 1], batch.condition[k : k + 1]
         for step in range(begin, 0, -1):
@@ -93,30 +94,22 @@ def test_a_walk_ends_at_a_clip_where_an_answer_is_a_mean():
     assert exact(z, begin).abs().max() < 0.2
 
 
-def test_a_teacher_whose_answers_are_ends_of_walks_has_nothing_to_teach():
-    class Certain(torch.nn.Module):
-        def forward(self, noisy, noise_step, condition):
-            return torch.full_like(noisy, 0.5)
+def test_lessons_end_where_walks_end_and_are_gone_through_several_times(teacher, monkeypatch):
+    asked = []
 
-    assert student_loss(Certain(), lesson(0, 0), teacher=Certain()).item() == pytest.approx(0, abs=1e-10)
+    def train(model, batches, loss_fn, config, **options):
+        asked.extend([batches(0), batches(2), batches(1), batches(2 * TIMES)])
+        return History()
 
-
-def test_errors_count_more_where_less_noise_is(teacher):
-    batch = lesson(0, 0)
-
-    class Wrong(torch.nn.Module):
-        """Errs by 0.1 at one noise step alone."""
-
-        def __init__(self, where):
-            super().__init__()
-            self.where = where
-
-        def forward(self, noisy, noise_step, condition):
-            wrong = 0.1 * (noise_step == self.where).view(-1, 1, 1, 1, 1)
-            return end_of_walk(teacher, noisy, noise_step, condition) + wrong
-
-    losses = [student_loss(Wrong(where), batch, teacher=teacher).item() for where in (1.0, 0.25)]
-    assert losses == pytest.approx([0.01 / NUM_STEPS, 0.04 / NUM_STEPS], rel=1e-3)
+    monkeypatch.setattr(distillation, "train", train)
+    monkeypatch.setattr(distillation, "WINDOW", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distillation, "end_of_walk", lambda *_: torch.zeros(()))
+        train_student(StudentRun(seed=0, cpu_seconds=1.0), teacher)
+    first, again, second, later = asked
+    for batch, index in ((first, 0), (again, 0), (second, 1), (later, 2)):
+        assert torch.equal(batch.clean, lesson(0, index).clean)
+    assert all(batch.wanted.item() == 0 for batch in asked)
 
 
 @pytest.mark.parametrize("config", [SMALL, DiTConfig(**WORDS, hidden_size=8, num_layers=1, frame_channels=8)])
@@ -147,8 +140,13 @@ def test_a_student_learns_with_its_hearing_alone_and_its_teacher_stays(teacher):
 
 def test_a_student_comes_nearer_to_the_ends_of_walks(teacher):
     student, _ = train_student(StudentRun(seed=0, cpu_seconds=6.0), teacher)
-    far = partial(student_loss, batch=lesson(5, 10_000), teacher=teacher)
-    assert far(student) < far(teacher)
+    batch = lesson(5, 10_000)
+    noisy = diffuse(batch.clean, batch.epsilon, batch.noise_step, Flow())
+    ends = end_of_walk(teacher, noisy, batch.noise_step, batch.condition)
+    with torch.no_grad():
+        answers = [network(noisy, batch.noise_step, batch.condition) for network in (student, teacher)]
+    near, far = ((one - ends).square().mean() for one in answers)
+    assert near < far
 
 
 def test_a_checkpoint_is_the_student_again_and_small(teacher, tmp_path, monkeypatch):

@@ -1,6 +1,5 @@
 """The checkpoints in data/checkpoints: each is whole, small, made by a known command, and as good as its card says."""
 
-from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -12,7 +11,7 @@ from course.datasets.captions import ALL_PAIRS, HELD_OUT, caption
 from course.recipes.camera import WAYS, camera_metrics
 from course.recipes.cascade import draw_cascade, judge_stage
 from course.recipes.context import CONTEXT_RUNS, checkpoint_name
-from course.recipes.distillation import FEW, lesson, student_loss
+from course.recipes.distillation import FEW
 from course.recipes.gan import judge_gan, read_losses
 from course.recipes.image_to_video import sprite_metrics
 from course.recipes.prediction import as_predictor, scores
@@ -121,9 +120,6 @@ def test_a_student_in_four_steps_is_what_its_card_says_and_not_far_behind_its_te
     found = judge_drawn(student, HELD_OUT, num_each=4, seed=5, **FEW).rates()["caption"]
     assert found == pytest.approx(metrics["caption, held out"], abs=0.15)
     assert metrics["caption, all"] >= metrics["caption, all, teacher in 50 steps"] - 0.02
-    asked = partial(student_loss, batch=lesson(seed, 10**6), teacher=load_shipped_denoiser(f"text_unet_{seed}"))
-    with torch.no_grad():
-        assert asked(student) < 0.9 * asked(load_shipped_denoiser(f"text_unet_{seed}"))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
