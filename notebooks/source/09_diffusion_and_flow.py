@@ -3,7 +3,7 @@
 #
 # A sentence goes in, a clip comes out, and another one the next time. In this chapter you teach a network one modest thing, to *take a little noise away*, and use it to draw clips from nothing but noise and words. You build the noise, the question, the network and four ways to walk from noise to a clip, you prove each on a world so small that the best possible answer is known, and you ask whether a network can draw what it has never seen.
 #
-# **Time**: about 135 minutes to read, 70 for the exercises, about four to run. **You need**: the judge of chapter 02, the adaptive norm and the null context of chapter 07, and for one section the attention of chapter 04.
+# **Time**: about 138 minutes to read, 70 for the exercises, about four to run. **You need**: the judge of chapter 02, the adaptive norm and the null context of chapter 07, and for one section the attention of chapter 04.
 #
 # When you are through, you can
 #
@@ -1389,6 +1389,16 @@ tell([row for row in log if row not in later])
 # **Where one looks.** With next to no noise there is little left to do, and with nothing but noise little can be known. What a clip shows and how it moves is decided between, and a training that spends its steps there learns it sooner. In its own row one hardly sees it: the motion improves, and CAPTION stays, since guidance now overdraws the edges. The next row confines guidance to noise steps above 0.3, and there it is. A gain can hide behind a fault elsewhere.
 #
 # Wider and deeper networks, another optimiser, batches of another size: none of these did as much. (An honest word: a single seed in each row, and the differences between neighbours are often smaller than what another seed would change.)
+#
+# ### And the student?
+#
+# Its log is shorter. **Which of the four answers that it gives is it that loses most?** One row found out.
+
+# %%
+tell(recorded("distillation_log.csv"))
+
+# %% [markdown]
+# The first: put the true end of the walk in the place of its answer to noise alone, and most of what is lost to the teacher is won back; do the same at the other three noise steps, and next to nothing is. So in what ships half of each lesson is about noise alone. It is also the hardest of the four: the others begin with a clip that shows through.
 #
 # ### And the Transformer?
 #
