@@ -12,7 +12,7 @@
 # 3. **build** a denoiser that is told a noise step and a caption;
 # 4. **write** four samplers and classifier-free guidance, and **prove** when two of them are one;
 # 5. **measure** whether clips do what their captions say, also where the combination is new;
-# 6. **teach** a network to draw in four steps what took its teacher fifty.
+# 6. **teach** a network to draw in four steps, by the long walks of another.
 
 # %%
 import csv
@@ -1314,14 +1314,15 @@ show(
 #
 # Three things come with it. **Guidance is in the answers**, since the walks were guided, and so a student is asked once a step where its teacher, guided, is asked twice. **It is trained only where it is asked**: at the four noise steps of a sampler with four steps, and half of the time at the first of them, where most is decided. And **most of it is its teacher**: the cell below counts what learned, the layers that hear noise step and words, and no other. To say something else about what one sees, it is enough to listen in another way.
 #
-# It draws as all our networks do, by `draw`: answer, put noise over the answer, most of it fresh, ask again. (The walks that taught it had no fresh noise, and sixteen steps from noise alone.) **Four taught steps beside the teacher's four and its sixteen: what becomes of CAPTION? And will two clips of one caption still differ?**
+# It draws as all our networks do, by `draw`: answer, put noise over the answer, most of it fresh, ask again. (The walks that taught it had no fresh noise, and sixteen steps from noise alone.) **Four taught steps beside the teacher's four, and its sixteen: who is ahead, and at what speed? And will two clips of one caption still differ?**
 
 # %% tags=["nbval-ignore-output"]
 num_learned = sum(p.numel() for p in hearing(students[0]).parameters())
 print(f"{num_learned:,} of {sum(p.numel() for p in students[0].parameters()):,} weights learned")
 ways = {
-    "teacher, 4 steps": (models, {"num_steps": 4}),
     "student, 4 steps": (students, FEW),
+    "teacher, 4 steps, not guided": (models, FEW),
+    "teacher, 4 steps": (models, {"num_steps": 4}),
     "teacher, 16 steps": (models, {"num_steps": 16}),
 }
 for name, (networks, options) in progress(ways.items(), description="few steps"):
@@ -1331,7 +1332,7 @@ for name, (networks, options) in progress(ways.items(), description="few steps")
     found_now = [measured(clips) for clips in some]
     obeys, spreads = ([one[k] for one in found_now] for k in (0, 3))
     print(
-        f"{name:18} CAPTION {', '.join(f'{x:.2f}' for x in obeys)}; spread of two clips of one caption "
+        f"{name:28} CAPTION {', '.join(f'{x:.2f}' for x in obeys)}; spread of two clips of one caption "
         f"{', '.join(f'{x:.3f}' for x in spreads)}; {speed:5.0f} clips per CPU-second"
     )
 
@@ -1344,16 +1345,20 @@ for name in ("all", "held out"):
     for who in ("", ", teacher in 4 steps", ", teacher in 50 steps"):
         listed = ", ".join(f"{card.metrics[f'caption, {name}{who}']:.3f}" for card in cards)
         print(f"CAPTION, {name:8}  {who.removeprefix(', ') or 'student in 4 steps':20} {listed}")
-fifty = [card.metrics["caption, all, teacher in 50 steps"] for card in cards]
+four = [card.metrics["caption, all, teacher in 4 steps"] for card in cards]
 claim(
-    "Four steps, taught, against fifty of the teacher: difference in CAPTION (baseline: the teacher in four)",
-    [card.metrics["caption, all"] - one for card, one in zip(cards, fifty, strict=True)],
-    at_least=-0.02,
-    baseline=[
-        card.metrics["caption, all, teacher in 4 steps"] - one
-        for card, one in zip(cards, fifty, strict=True)
+    "Four steps, taught and asked once each, above the teacher's four guided steps: difference in CAPTION (baseline: the same; control: the teacher in fifty)",
+    [card.metrics["caption, all"] - one for card, one in zip(cards, four, strict=True)],
+    at_least=0.0,
+    baseline=0.0,
+    control=[
+        card.metrics["caption, all, teacher in 50 steps"] - one
+        for card, one in zip(cards, four, strict=True)
     ],
 )
+
+# %% [markdown]
+# So the student gives a little more than its teacher in as many steps, with fewer calls of the network, and two of its clips are as far apart as the teacher's: variety has not paid for it. But it does not give what fifty steps give: a part of the way has been taught, and the larger part has not. And there is a price that no line shows: it knows four noise steps and one scale of guidance, and the slider above would do nothing good with it.
 
 # %% [markdown]
 # ## 10. What was tried
@@ -1398,7 +1403,7 @@ tell([row for row in log if row not in later])
 tell(recorded("distillation_log.csv"))
 
 # %% [markdown]
-# The first: put the true end of the walk in the place of its answer to noise alone, and most of what is lost to the teacher is won back; do the same at the other three noise steps, and next to nothing is. So in what ships half of each lesson is about noise alone. It is also the hardest of the four: the others begin with a clip that shows through.
+# The first: put the true end of the walk in the place of its answer to noise alone, and about half of what fails is won back; do the same at the other three noise steps, and next to nothing is. So in what ships half of each lesson is about noise alone. It is also the hardest of the four: the others begin with a clip that shows through.
 #
 # ### And the Transformer?
 #
@@ -1736,7 +1741,7 @@ check("09-guide", guide_twice)
 # %% [markdown]
 # ## What we built, and what still fails
 #
-# Noise in one step, and the proof that many steps are one; four answers that are one; the best answer there is, computed by Bayes' rule, and a network that comes close to it; four samplers, two of them the same; a network that is told how much noise there is and which words; guidance; clips for captions, also for captions that no training clip had; and a student that needs four steps for what its teacher does in fifty.
+# Noise in one step, and the proof that many steps are one; four answers that are one; the best answer there is, computed by Bayes' rule, and a network that comes close to it; four samplers, two of them the same; a network that is told how much noise there is and which words; guidance; clips for captions, also for captions that no training clip had; and a student that is asked four times.
 
 # %%
 many = [caption(one) for one in ALL[::3]]  # 32 captions
