@@ -1358,7 +1358,7 @@ claim(
 )
 
 # %% [markdown]
-# So the student gives a little more than its teacher in as many steps, with fewer calls of the network, and two of its clips are as far apart as the teacher's: variety has not paid for it. But it does not give what fifty steps give: a part of the way has been taught, and the larger part has not. And there is a price that no line shows: it knows four noise steps and one scale of guidance, and the slider above would do nothing good with it.
+# So the student gives a little more than its teacher in as many steps, with about half as many calls of the network; with as many calls, not guided, the teacher is far behind. Two of its clips are as far apart as the teacher's: variety has not paid for it. But it does not give what fifty steps give: a part of the way has been taught, and the larger part has not. And there is a price that no line shows: it knows four noise steps and one scale of guidance, and the slider above would do nothing good with it.
 
 # %% [markdown]
 # ## 10. What was tried

@@ -67,7 +67,6 @@ from course.recipes.camera import (
     filmed,
     parts,
     psnr_of_parts,
-    shown,
     visible,
     warped,
 )
@@ -1232,14 +1231,7 @@ show(
     size=96,
     description="six small films of one piece of a photograph: the true one, in which the camera moves; the frozen one; the warped one, whose edge is drawn out in streaks; the same with softer streaks; and those of the network that is told and of the one that is shown",
 )
-seen_by_shown = shown(firsts, *move).given[fastest_one]  # (8, 4, 32, 32)
-strip(
-    {
-        "carried": to_unit(seen_by_shown[:, :3]),
-        "the mask": seen_by_shown[:, 3:].expand(-1, 3, -1, -1),
-    },
-    description="what the network that is shown sees beside the noise: the first frame carried along, with streaks, and a mask that is white where a pixel is known",
-)
+
 
 # %% [markdown]
 # Three rivals learn nothing. The *frozen* frame, as ever. The *warped* one: the geometry alone, with the edge repeated in streaks where nothing is known. And the same with the streaks *softened*, each pixel of them the mean of the nine around it. The PSNR against the true films is counted apart, over frames 1 to 7 of all films together: for what the first frame shows of a later one, and for what it does not. **In which part of the picture can a network be better than pure geometry, in what the first frame shows or in what it does not?**
