@@ -100,17 +100,21 @@ def end_of_walk(teacher: nn.Module, noisy: Tensor, noise_step: Tensor, condition
     Args:
         teacher: a denoiser that was trained with some captions left out.
         noisy: (B, T, C, H, W).
-        noise_step: (B,), where each clip's walk begins: multiples of 1 / ``WALK_STEPS``. From another noise step it
-            begins at the next lower one.
+        noise_step: (B,), where each clip's walk begins: multiples of 1 / ``WALK_STEPS``.
         condition: of the same clips.
 
     Returns:
         (B, T, C, H, W), values in [-1, 1].
+
+    Raises:
+        ValueError: for another noise step.
     """
+    steps = noise_steps(WALK_STEPS).to(noise_step)
+    if not torch.isin(noise_step, steps).all():
+        raise ValueError(f"noise_step: wanted multiples of 1 / {WALK_STEPS}, from 0 to 1, got {noise_step.tolist()}")
     ends = torch.empty_like(noisy)
     for begin in noise_step.unique():
         at = noise_step == begin
-        steps = noise_steps(WALK_STEPS).to(noise_step)
         denoise = guided(teacher, GUIDANCE, condition[at].without_words(), interval=INTERVAL)
         ends[at] = euler(denoise, noisy[at], condition[at], steps=steps[steps <= begin])
     return ends

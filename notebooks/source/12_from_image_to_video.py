@@ -1246,12 +1246,12 @@ for name, numbers in decibels.items():
     print(f"{name:16} shown by the first frame {seen} dB; not shown {invented} dB")
 streaks, softened = decibels["warped"][0][1], decibels["warped, softened"][0][1]
 claim(
-    "A camera whose move is shown: PSNR of what the first frame does not show, above the warped film's (baseline: its streaks softened; control: the move told in numbers)",
-    [invented - streaks for _, invented in decibels["shown"]],
-    at_least=0.1,
+    "A camera whose move is shown: PSNR of what the first frame does not show, above the softened streaks (baseline: hard streaks; control: the move told in numbers)",
+    [invented - softened for _, invented in decibels["shown"]],
+    at_least=0.05,
     unit="dB",
-    baseline=softened - streaks,
-    control=[invented - streaks for _, invented in decibels["told"]],
+    baseline=streaks - softened,
+    control=[invented - softened for _, invented in decibels["told"]],
 )
 
 # %% [markdown]

@@ -78,6 +78,12 @@ def test_a_walk_begins_at_its_own_clip_s_noise_step(teacher):
         assert torch.allclose(ends[k], z[0].clamp(-1, 1), atol=1e-4)
 
 
+def test_a_walk_that_would_begin_between_two_steps_is_refused(teacher):
+    batch = lesson(0, 0)
+    with pytest.raises(ValueError, match="noise_step: wanted multiples of 1 / 16"):
+        end_of_walk(teacher, batch.clean, batch.noise_step - 0.01, batch.condition)
+
+
 def test_a_walk_ends_at_a_clip_where_an_answer_is_a_mean():
     """In a world of two clips, without words: the mean lies between them, the end of a walk at one of them."""
     clips = torch.tensor([-0.8, 0.8]).view(2, 1, 1, 1, 1)

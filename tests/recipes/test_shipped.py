@@ -159,12 +159,12 @@ def test_a_camera_films_as_the_card_says(name):
 
 @pytest.mark.parametrize("name", TWO_SPRITES_DENOISERS)
 def test_two_sprites_are_drawn_as_the_card_says(name):
-    """On a tenth of the pairs that the card tells of."""
+    """On a fifth of the pairs that the card tells of."""
     metrics = read_card(CHECKPOINTS / f"{name}.safetensors").metrics
-    captions = [caption(*pair) for pair in some_pairs(ALL_PAIRS, 48, seed=5)]
+    captions = [caption(*pair) for pair in some_pairs(ALL_PAIRS, 96, seed=5)]
     rates = judge_two(draw_two(load_shipped_denoiser(name), captions, generator=generator(5)), captions).rates()
     for test in ("valid", "identity", "motion", "caption_colour", "caption_shape", "caption_motion", "caption"):
-        assert rates[test] == pytest.approx(metrics[f"{test}, two sprites, all"], abs=0.2)
+        assert rates[test] == pytest.approx(metrics[f"{test}, two sprites, all"], abs=0.15)
     for other in BINDINGS.keys() - {"as asked"}:
         assert metrics[f"two sprites, {other}"] < 0.1 * metrics["two sprites, as asked"]
 
