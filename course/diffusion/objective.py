@@ -87,7 +87,6 @@ def denoising_loss(
     epsilon: Tensor,
     schedule: Schedule,
     answer: str = "clean",
-    wanted: Tensor | None = None,
     weight: Tensor | None = None,
 ) -> Tensor:
     """Return the mean squared error of a network's answers.
@@ -100,17 +99,13 @@ def denoising_loss(
         epsilon: (B, ...), noise.
         schedule: the factors.
         answer: what the network is asked for, one of ``ANSWERS``.
-        wanted: (B, ...), the right answers, where they are not made of the clip under the noise; then ``answer`` does
-            not matter.
         weight: (B,), how much each clip's error counts; None counts all alike.
 
     Returns:
         One number.
     """
     given = network(diffuse(clean, epsilon, noise_step, schedule), noise_step, condition)
-    if wanted is None:
-        wanted = answer_of(answer, clean, epsilon, noise_step, schedule)
-    error = (given - wanted).square().flatten(1).mean(dim=1)  # (B,)
+    error = (given - answer_of(answer, clean, epsilon, noise_step, schedule)).square().flatten(1).mean(dim=1)  # (B,)
     return error.mean() if weight is None else (weight * error).mean()
 
 

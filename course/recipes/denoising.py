@@ -48,12 +48,10 @@ class Examples:
     Attributes:
         clips: (B, T, C, H, W), values in [0, 1].
         condition: what is told of them.
-        wanted: (B, T, C, H, W), values in [0, 1], what is to be found in each; None for the whole clip.
     """
 
     clips: Tensor
     condition: Condition
-    wanted: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,14 +110,12 @@ class NoisyBatch:
         condition: of the same clips.
         noise_step: (B,), above 0 and at most 1.
         epsilon: (B, T, C, H, W), noise.
-        wanted: (B, T, C, H, W), values in [-1, 1], the right answers; None for ``clean``.
     """
 
     clean: Tensor
     condition: Condition
     noise_step: Tensor
     epsilon: Tensor
-    wanted: Tensor | None = None
 
 
 def denoiser(config: UNetConfig | DiTConfig) -> nn.Module:
@@ -139,8 +135,7 @@ def noisy_batch(setting: DenoiserSetting, seed: int, step: int) -> NoisyBatch:
     rank = (torch.arange(B) + torch.rand(B, generator=chance).clamp(1e-3, 1 - 1e-3)) / B
     noise_step = torch.sigmoid(MIDDLE + WIDTH * torch.special.ndtri(rank))
     epsilon = torch.randn(clean.shape, generator=chance)
-    wanted = None if examples.wanted is None else to_signed(examples.wanted)
-    return NoisyBatch(clean, examples.condition, noise_step, epsilon, wanted)
+    return NoisyBatch(clean, examples.condition, noise_step, epsilon)
 
 
 def batch_loss(network: nn.Module, batch: NoisyBatch) -> Tensor:
@@ -152,7 +147,6 @@ def batch_loss(network: nn.Module, batch: NoisyBatch) -> Tensor:
         noise_step=batch.noise_step,
         epsilon=batch.epsilon,
         schedule=Flow(),
-        wanted=batch.wanted,
         weight=1 / batch.noise_step.clamp(min=LEAST_STEP),
     )
 

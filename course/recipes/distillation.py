@@ -1,24 +1,29 @@
 """Few steps, taught: a student learns to say at once where its teacher's long walk ends (chapter 09).
 
 The teacher is a trained denoiser. From a clip under noise it walks down to a clean one, guided, in many small steps.
-The student begins as a copy of it and sees the same noisy clip, and its answer is compared with the clip in which the
-walk ended. The teacher's own answer is the mean of all clips that might be under the noise, a fog; a walk ends at one
-of them. Since the walk is guided, the student has guidance in its weights, and is asked once a step where the teacher,
-guided, is asked twice.
+The student begins as a copy of it, draws clips in few steps, and is told what it should have answered on the way. From
+noise alone: the clip in which the teacher's walk from that noise ends. After that it sees its own answer under noise,
+answers again, and what it should have said is where the teacher ends that goes on from there. So it learns to mend what
+it really does, not what becomes of real clips under noise; no clip of the world is shown to it at all.
+
+The teacher's own answer is the mean of all clips that might be under the noise, a fog; a walk ends at one of them.
+Since the walk is guided, the student has guidance in its weights, and is asked once a step where the teacher, guided,
+is asked twice.
 
 Most of the student is not trained at all. It learns only to hear its condition, noise step and words, in another way:
 that is an eighth of the weights, and what a checkpoint keeps.
 
 Paper:
     Luhman and Luhman 2021, arXiv 2101.02388 (to learn where a deterministic walk ends); Meng et al. 2022, arXiv
-    2210.03142 (with guidance in it); Song et al. 2023, arXiv 2303.01469, algorithm 1 (answer, put noise over the
-    answer, ask again; there all of that noise is fresh, here most of it). Imagen Video, arXiv 2210.02303, section 2.7,
-    is distilled by halving the number of steps again and again (Salimans and Ho 2022, arXiv 2202.00512), which takes
-    several trainings; here is one.
+    2210.03142 (with guidance in it); Kohler et al. 2024, arXiv 2405.05224 (a student that is taught on its own way,
+    after Ross, Gordon and Bagnell 2011, arXiv 1011.0686, where it is a driver); Song et al. 2023, arXiv 2303.01469,
+    algorithm 1 (answer, put noise over the answer, ask again; there all of that noise is fresh, here most of it).
+    Imagen Video, arXiv 2210.02303, section 2.7, is distilled by halving the number of steps again and again (Salimans
+    and Ho 2022, arXiv 2202.00512), which takes several trainings; here is one.
 """
 
 import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,16 +31,15 @@ import torch
 from torch import Tensor, nn
 
 from course.budget import one_thread
-from course.datasets import sprites
-from course.datasets.captions import TRAINED
+from course.datasets.captions import TRAINED, caption
 from course.diffusion.guidance import guided
-from course.diffusion.samplers import euler, noise_steps
-from course.diffusion.schedule import Flow, diffuse, to_signed
+from course.diffusion.samplers import ddim, euler, noise_steps
+from course.diffusion.schedule import Flow
 from course.layers.conditioning import AdaptiveGroupNorm
 from course.models.denoiser import Condition, ConditionEncoder
-from course.recipes.denoising import GUIDANCE, INTERVAL, NoisyBatch, batch_loss, told
+from course.recipes.denoising import GUIDANCE, INTERVAL, told
 from course.recipes.making import make_checkpoint
-from course.recipes.text_to_clip import WORLD, text_metrics
+from course.recipes.text_to_clip import SHAPE, text_metrics
 from course.training.checkpoint import Card, Resume, load
 from course.training.ema import EMA
 from course.training.loop import History, TrainConfig, step_generator, train
@@ -50,9 +54,26 @@ WALK_STEPS = 16
 """Of a teacher's walk from noise alone; one that begins at s has s times as many. A multiple of ``NUM_STEPS``."""
 WINDOW, TIMES = 64, 4
 """Walks are dear: so many lessons are gone through so many times before the next ones are walked."""
-SHARES = (8, 4, 2, 2)
-"""Clips of a lesson at each noise step of the sampler: what is hardest to answer, and decides most, is noise alone."""
+CLIPS = 4
+"""Drawn in a lesson; each is seen at ``NUM_STEPS`` noise steps."""
 LEARNING_RATE, EMA_DECAY = 3e-3, 0.99
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a student saw on its way from noise to clips, and what it should have said.
+
+    Attributes:
+        noisy: (B, T, C, H, W), first all clips at the first noise step, then all at the second, and so on.
+        noise_step: (B,).
+        condition: of the same clips.
+        wanted: (B, T, C, H, W), values in [-1, 1].
+    """
+
+    noisy: Tensor
+    noise_step: Tensor
+    condition: Condition
+    wanted: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +81,7 @@ class StudentRun:
     """One training of a student.
 
     Attributes:
-        seed: of the noisy clips that it is shown; the teacher is the one that was trained with this seed.
+        seed: of the captions and the noise that it begins with; the teacher is the one that was trained with this seed.
         cpu_seconds: the budget, of process CPU time.
     """
 
@@ -72,26 +93,10 @@ class StudentRun:
         """All that the training depends on beside the seed and the teacher."""
         return (
             f"text to clip in {NUM_STEPS} steps, taught by text to clip, U-Net: {self.cpu_seconds:g} CPU seconds, "
-            f"walks of {WALK_STEPS} steps with a guidance of {GUIDANCE:g}, gone through {TIMES} times, batches of "
-            f"{' + '.join(map(str, SHARES))}, learning rate {LEARNING_RATE:g}, weights averaged with {EMA_DECAY:g}, "
-            f"errors weighed by 1 / noise_step"
+            f"walks of {WALK_STEPS} steps with a guidance of {GUIDANCE:g}, gone through {TIMES} times, {CLIPS} clips "
+            f"in each batch as the student draws them, learning rate {LEARNING_RATE:g}, weights averaged with "
+            f"{EMA_DECAY:g}, errors weighed by 1 / noise_step"
         )
-
-
-def lesson(seed: int, index: int) -> NoisyBatch:
-    """Return what a lesson is made of: clips, (16, 8, 3, 16, 16), with captions, and noise apart; no answers yet.
-
-    At each of the student's noise steps there are as many clips as ``SHARES`` says; no word is left out.
-
-    Args:
-        seed: of the training.
-        index: of the lesson, at least 0.
-    """
-    chance = step_generator(seed, index)
-    drawn = sprites.sample(sum(SHARES), generator=chance, config=WORLD, combinations=TRAINED)
-    clean = to_signed(drawn.clips)
-    levels = noise_steps(NUM_STEPS)[:-1].repeat_interleave(torch.tensor(SHARES))  # (B,)
-    return NoisyBatch(clean, told(drawn.captions), levels, torch.randn(clean.shape, generator=chance))
 
 
 def end_of_walk(teacher: nn.Module, noisy: Tensor, noise_step: Tensor, condition: Condition) -> Tensor:
@@ -120,6 +125,59 @@ def end_of_walk(teacher: nn.Module, noisy: Tensor, noise_step: Tensor, condition
     return ends
 
 
+def on_its_way(student: nn.Module, noise: Tensor, condition: Condition, *, generator: torch.Generator) -> list[Tensor]:
+    """Return what a student sees while it draws: (B, T, C, H, W) for each of its ``NUM_STEPS``, the noise first.
+
+    Args:
+        student: a denoiser.
+        noise: (B, T, C, H, W).
+        condition: of the same clips.
+        generator: source of the fresh noise, as in ``denoising.generate``.
+    """
+    seen = []
+
+    def watched(noisy: Tensor, noise_step: Tensor, asked: Condition) -> Tensor:
+        seen.append(noisy)
+        return student(noisy, noise_step, asked)
+
+    ddim(watched, noise, condition, steps=noise_steps(NUM_STEPS), schedule=Flow(), eta=1.0, generator=generator)
+    return seen
+
+
+def lesson(student: nn.Module, teacher: nn.Module, *, seed: int, index: int) -> Lesson:
+    """Let a student draw ``CLIPS`` clips for captions that are trained, and say what it should have answered.
+
+    To noise alone: where the teacher's walk from there ends. Later, where the teacher ends that goes on from what the
+    student sees *next*, since its answer counts by what comes of it; nothing comes after the last, and there the
+    teacher goes on from the same place.
+
+    Args:
+        student: as it is now.
+        teacher: a denoiser that was trained with some captions left out.
+        seed: of the training.
+        index: of the lesson, at least 0.
+
+    Returns:
+        ``CLIPS`` * ``NUM_STEPS`` of each.
+    """
+    chance = step_generator(seed, index)
+    asked = torch.randint(len(TRAINED), (CLIPS,), generator=chance).tolist()
+    words = told([caption(TRAINED[i]) for i in asked])
+    seen = on_its_way(student, torch.randn((CLIPS, *SHAPE), generator=chance), words, generator=chance)
+    levels = noise_steps(NUM_STEPS)[:-1]
+    begins = (0, *range(2, NUM_STEPS))
+    ends = [end_of_walk(teacher, seen[k], levels[k].expand(CLIPS), words) for k in begins]
+    each = torch.arange(CLIPS).repeat(NUM_STEPS)
+    return Lesson(torch.cat(seen), levels.repeat_interleave(CLIPS), words[each], torch.cat([*ends, ends[-1]]))
+
+
+def lesson_loss(student: nn.Module, given: Lesson) -> Tensor:
+    """Return the squared error of a student's answers, weighed by 1 / noise_step as in ``denoising.batch_loss``."""
+    answers = student(given.noisy, given.noise_step, given.condition)
+    error = (answers - given.wanted).square().flatten(1).mean(dim=1)  # (B,)
+    return (error / given.noise_step).mean()
+
+
 def hearing(network: nn.Module) -> nn.ModuleDict:
     """Return the parts of a denoiser that hear its condition, each itself and no copy: what a student learns."""
     kinds = (ConditionEncoder, AdaptiveGroupNorm)
@@ -134,7 +192,8 @@ def train_student(run: StudentRun, teacher: nn.Module, *, resume: Resume | None 
     Args:
         run: which one.
         teacher: is left as it is.
-        resume: where the state of the training is kept, if it is to go on after an interruption.
+        resume: where the state of the training is kept, if it is to go on after an interruption; the student then draws
+            the clips of its last lessons once more, as it is by then.
     """
     teacher = copy.deepcopy(teacher).requires_grad_(False)
     student = copy.deepcopy(teacher)
@@ -143,17 +202,15 @@ def train_student(run: StudentRun, teacher: nn.Module, *, resume: Resume | None 
     config = TrainConfig(cpu_seconds=run.cpu_seconds, learning_rate=LEARNING_RATE)
 
     @lru_cache(maxsize=WINDOW)
-    def taught(index: int) -> NoisyBatch:
-        batch = lesson(run.seed, index)
-        noisy = diffuse(batch.clean, batch.epsilon, batch.noise_step, Flow())
-        return replace(batch, wanted=end_of_walk(teacher, noisy, batch.noise_step, batch.condition))
+    def taught(index: int) -> Lesson:
+        return lesson(ema.average, teacher, seed=run.seed, index=index)
 
-    def batch(step: int) -> NoisyBatch:
+    def batch(step: int) -> Lesson:
         window, place = divmod(step, WINDOW * TIMES)
         return taught(window * WINDOW + place % WINDOW)
 
     with one_thread():
-        history = train(student, batch, batch_loss, config, ema=ema, resume=resume)
+        history = train(student, batch, lesson_loss, config, ema=ema, resume=resume)
     return ema.average.eval(), history
 
 
@@ -167,7 +224,7 @@ def student_checkpoint(path: Path, run: StudentRun, teacher: nn.Module, *, comma
     def measure(parts: nn.ModuleDict) -> dict[str, float]:
         found = text_metrics(_with(parts.state_dict(), teacher), **FEW)
         for num_steps in (NUM_STEPS, MANY):
-            rates = text_metrics(teacher, num_each=10, num_steps=num_steps)
+            rates = text_metrics(teacher, num_steps=num_steps)
             found |= {f"{of}, teacher in {num_steps} steps": rates[of] for of in ("caption, all", "caption, held out")}
         return found
 
@@ -180,8 +237,7 @@ def student_checkpoint(path: Path, run: StudentRun, teacher: nn.Module, *, comma
         recipe=run.recipe,
         seed=run.seed,
         config=asdict(teacher.config),
-        data="captions and clips of 8 frames of 16 x 16 pixels under noise, rendered as they are used, and what its "
-        "teacher makes of them; no held-out combination",
+        data="captions, none of a held-out combination, noise, and what its teacher makes of what it draws; no clips",
         command=command,
         train=teach,
         measure=measure,

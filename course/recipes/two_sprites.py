@@ -1,8 +1,13 @@
 """Two sprites in one caption, the stretch of chapter 10: which word belongs to which sprite?
 
-The base learns, from clips of one sprite and of two, to find in a noisy clip the one that a clause names. The stages
-behind it have only ever seen one; what they make of two is measured, and so is a way round: to divide a clip by colour,
-and to send each part down the line by itself.
+One after the other. The base draws the sprite of the first clause in an empty clip, and then the sprite of the second
+with that clip in sight; the two are added up. A clause is read by itself, so that its words cannot go to the wrong
+sprite, and the second sprite keeps clear of the first because it sees it. The stages behind the base have only ever
+seen one; what they make of two is measured, and so is a way round: to divide a clip by colour, and to send each part
+down the line by itself.
+
+Paper:
+    Eslami et al. 2016, arXiv 1603.08575 (a scene is read one object at a time; here it is drawn so).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +40,7 @@ from course.models.denoiser import Condition
 from course.models.unet import UNetConfig
 from course.recipes.cascade import LARGE, STAGES, draw_stage
 from course.recipes.denoising import DenoiserRun, DenoiserSetting, Examples, denoiser_checkpoint, generate
-from course.recipes.text_to_clip import ALL_LEFT_OUT, NUM_STEPS, SHAPE, WORLD, captions_of, leave_words_out
+from course.recipes.text_to_clip import NUM_STEPS, SHAPE, WORLD, captions_of, leave_words_out
 from course.training.checkpoint import Card
 
 Pair = tuple[Combination, Combination]
@@ -43,46 +48,25 @@ Pair = tuple[Combination, Combination]
 # What it learns from
 
 
-def leave_pair_words_out(words: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Replace some words of captions of two sprites by 0: in each clause as of one sprite, and sometimes all of them.
-
-    Where only one clause is left out, its first word, *a*, stays: there are still two.
-
-    Args:
-        words: (B, 2, 5), as of ``pair_indices``.
-        generator: the only source of chance.
-
-    Returns:
-        (B, 2, 5).
-    """
-    left = leave_words_out(words.flatten(0, 1), generator=generator).view_as(words)
-    left[:, :, 0] = words[:, :, 0]
-    return left * (torch.rand(len(words), 1, 1, generator=generator) >= ALL_LEFT_OUT)
-
-
 def two_sprites_examples(num_clips: int, generator: torch.Generator) -> Examples:
-    """Draw clips, a quarter of them of one sprite, the rest of two, and ask for one sprite in each.
-
-    Some words are left out; where all are, the whole clip is asked for.
+    """Draw clips of one sprite with what is there already: in a third of them nothing, else another sprite.
 
     Returns:
-        Clips and what is wanted of them, (B, 8, 3, 16, 16), and words, (B, 10), as of ``seen_from``.
+        Clips, (B, 8, 3, 16, 16), and as their condition words, (B, 5), some of which are left out, and what is given,
+        (B, 8, 3, 16, 16), values in [0, 1].
     """
-    num_alone = num_clips // 4
+    num_alone = num_clips // 3
     alone = sprites.sample(num_alone, generator=generator, config=WORLD, combinations=TRAINED)
     pairs = sprites.sample_pairs(num_clips - num_alone, generator=generator, config=WORLD, pairs=TRAINED_PAIRS)
-    one, two = pair_indices(alone.captions), pair_indices(pairs.captions)
-    one[:, 0] = leave_words_out(one[:, 0], generator=generator)
-    two = leave_pair_words_out(two, generator=generator)
-    which = torch.randint(2, (len(two),), generator=generator)  # of the two clauses
-    each = torch.arange(len(two))
+    each = torch.arange(len(pairs.captions))
+    asked = torch.randint(2, each.shape, generator=generator)  # which of the two clauses
     parts = torch.stack(separated(pairs.clips, colours_of(pairs.captions)), dim=1).clamp(0, 1)  # (B, 2, T, C, H, W)
-    named = two.flatten(1).any(dim=1).view(-1, 1, 1, 1, 1)
-    wanted = torch.cat([alone.clips, torch.where(named, parts[each, which], pairs.clips)])
-    words = torch.cat([seen_from(one)[:, 0], seen_from(two)[each, which]])
+    clips = torch.cat([alone.clips, parts[each, asked]])
+    given = torch.cat([torch.zeros_like(alone.clips), parts[each, 1 - asked]])
+    words = torch.cat([indices(alone.captions), pair_indices(pairs.captions)[each, asked]])
+    words = leave_words_out(words, generator=generator)
     order = torch.randperm(num_clips, generator=generator)
-    clips = torch.cat([alone.clips, pairs.clips])
-    return Examples(clips[order], Condition(words=words[order]), wanted[order])
+    return Examples(clips[order], Condition(words=words[order], given=given[order]))
 
 
 def pair_indices(captions: Sequence[str]) -> Tensor:
@@ -102,22 +86,6 @@ def pair_indices(captions: Sequence[str]) -> Tensor:
     return torch.stack([words[:, :MAX_WORDS], words[:, MAX_WORDS + 1 :]], dim=1)
 
 
-def seen_from(words: Tensor) -> Tensor:
-    """Say a caption of two clauses from the point of view of each: its own words, and those of the other.
-
-    The network adds up the vectors of words, and a sum has no order. So the other clause's words have numbers of their
-    own: *red* that is asked for is another word than *red* that is there as well.
-
-    Args:
-        words: (B, 2, 5), as of ``pair_indices``.
-
-    Returns:
-        (B, 2, 10).
-    """
-    other = words.flip(1)
-    return torch.cat([words, other + len(VOCABULARY) * (other > 0)], dim=2)
-
-
 def colours_of(captions: Sequence[str]) -> Tensor:
     """Return the places, among ``COLOURS``, of the colours in captions of two sprites: (B, 2).
 
@@ -127,50 +95,18 @@ def colours_of(captions: Sequence[str]) -> Tensor:
     return torch.tensor([[COLOURS.index(one.colour) for one in parse(text)] for text in captions])
 
 
-class Together(nn.Module):
-    """Draw two sprites in one clip: each clause asks for its own in the same noisy clip, and the answers are added up.
-
-    Args:
-        network: answers with one sprite of a noisy clip, as it is trained on ``two_sprites_examples``.
-
-    Paper:
-        Liu et al. 2022, arXiv 2206.01714 (one network, asked once for each part of a caption; what each part changes in
-        the answer without words is added to that). Theirs multiplies what parts allow; ours adds up pieces of the clip,
-        and was trained to answer with one piece.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, noisy: Tensor, noise_step: Tensor, condition: Condition) -> Tensor:
-        """Answer for each clip, as any denoiser.
-
-        Args:
-            noisy: (B, T, C, H, W).
-            noise_step: (B,).
-            condition: its words are (B, 2, 5), as of ``pair_indices``. Where no caption has a second clause, the
-                network is asked once; and where a caption has no words, for the whole clip.
-
-        Returns:
-            (B, T, C, H, W).
-        """
-        questions = seen_from(condition.words)  # (B, 2, 10)
-        if not condition.words[:, 1].any():
-            return self.network(noisy, noise_step, Condition(words=questions[:, 0]))
-        first, second = (self.network(noisy, noise_step, Condition(words=questions[:, k])) for k in (0, 1))
-        two = condition.words[:, 1].any(dim=1).view(-1, 1, 1, 1, 1)
-        return torch.where(two, first + second + 1, first)  # black is -1, and light is added
-
-
 TWO_SPRITES = DenoiserSetting(
     config=UNetConfig(
-        num_words=2 * len(VOCABULARY), max_words=2 * MAX_WORDS, hidden_channels=(56, 56), condition_size=80
+        num_words=len(VOCABULARY),
+        max_words=MAX_WORDS,
+        given_channels=SHAPE[1],
+        hidden_channels=(56, 56),
+        condition_size=80,
     ),
     examples=two_sprites_examples,
     data=(
-        "captions and clips of 8 frames of 16 x 16 pixels, a quarter of one sprite and the rest of two, in each of "
-        "which one is asked for, rendered as they are used; no held-out combination, alone or in a pair"
+        "captions and clips of 8 frames of 16 x 16 pixels, a third of one sprite and the rest of two, one of which is "
+        "asked for and the other seen, rendered as they are used; no held-out combination, alone or in a pair"
     ),
 )
 TWO_SPRITES_SECONDS = 900.0
@@ -193,9 +129,29 @@ def draw_two(
     num_steps: int = NUM_STEPS,
     **options: object,
 ) -> Tensor:
-    """Draw a clip for each caption of one sprite or two: (B, 8, 3, 16, 16); the options are those of ``generate``."""
-    told, shape = Condition(words=pair_indices(captions)), (len(captions), *SHAPE)
-    return generate(Together(network), told, shape, generator=generator, num_steps=num_steps, **options)
+    """Draw a clip for each caption of one sprite or two, one sprite after the other.
+
+    Args:
+        network: a denoiser of ``TWO_SPRITES``.
+        captions: B sentences.
+        generator: the only source of chance.
+        num_steps: of the sampler, for each sprite.
+        **options: as of ``denoising.generate``.
+
+    Returns:
+        (B, 8, 3, 16, 16), values in [0, 1].
+
+    Raises:
+        ValueError: for a word that is in no caption, or more words than in two clauses.
+    """
+    clips = torch.zeros(len(captions), *SHAPE)  # black is empty, and light is added
+    for words in pair_indices(captions).unbind(dim=1):  # clause by clause
+        told = words.any(dim=1)
+        if told.any():
+            condition = Condition(words=words[told], given=clips[told])
+            shape = tuple(condition.given.shape)
+            clips[told] += generate(network, condition, shape, generator=generator, num_steps=num_steps, **options)
+    return clips.clamp(0, 1)
 
 
 def draw_laid_over(draw: Callable[[list[str]], Tensor], captions: Sequence[str]) -> Tensor:

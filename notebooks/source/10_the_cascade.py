@@ -12,7 +12,7 @@
 # 3. **put** noise over what a stage is given, **tell** it the level, and **measure** what that is worth;
 # 4. **run** four networks in a line, and **find** the one at which a clip goes wrong;
 # 5. **say** what Imagen Video is, and what ours leaves out;
-# 6. **find out** which word a network ties to which of two sprites.
+# 6. **draw** a second sprite with the first in sight, and **find out** what sight is worth.
 
 # %%
 import csv
@@ -63,9 +63,9 @@ from course.recipes.cascade import (
     position_error,
     same_clips,
 )
-from course.recipes.denoising import told
+from course.recipes.denoising import generate, told
 from course.recipes.shipped import CHECKPOINTS, load_cascade, load_shipped_denoiser
-from course.recipes.text_to_clip import WORLD, captions_of, draw
+from course.recipes.text_to_clip import SHAPE, WORLD, captions_of, draw
 from course.recipes.two_sprites import BINDINGS, judge_two
 from course.training.checkpoint import read_card
 
@@ -1320,7 +1320,7 @@ for name, num_words, words in (
 # %% [markdown]
 # A sum forgets who stood beside whom. The vectors of the places are no help: they add the same amount to every sentence. For one sprite this was harmless, since its caption has one colour, one shape and one phrase, in whatever order. For two it is fatal, and no training mends it: the four sentences are *one and the same input*, and a clip that is right for one of them is wrong for the other three. (A Transformer, which looks at words in their places before anything is summed up, is the general remedy, and T5 is one. In so short a training it was none, as the second row of the log below shows: vectors of places begin far smaller than those of words.)
 #
-# With words of their own the four are four. Is that enough? It is enough to *tell* them apart, and here is what came of it, and of what else was tried: each row is one thing, most of them a training, with CAPTION for two sprites, on all pairs and on held-out ones.
+# With words of their own the four are four. Is that enough? It is enough to *tell* them apart, and here is what came of it, and of what else was tried: each row is one thing, most of them a training, with CAPTION for two sprites, on all pairs and on held-out ones. **Which two troubles do the rows have in turn, and what do the last ones do about both?**
 
 # %%
 with (CHECKPOINTS.parent / "records" / "two_sprites_log.csv").open(
@@ -1333,66 +1333,55 @@ with (CHECKPOINTS.parent / "records" / "two_sprites_log.csv").open(
             print(f"{'':>20}-> {row['comment']}")
 
 # %% [markdown]
-# ### Ask for each by itself
+# ### One after the other
 #
-# The rows between the first and the last two (but for the one whose places look at the clauses) put the whole sentence into one vector, and leave it to the network to sort out who is who, in every layer, for both sprites at once. It learns the colours, then the shapes, and the motions last or not at all. The first row does not have the trouble: chapter 09's network draws each clause *by itself*, and one clip is laid over the other. But those are two clips that know nothing of one another, and their sprites run into each other.
+# Most rows put the whole sentence into one vector, and leave it to the network to sort out *who is who*, in every layer, for both sprites at once. It learns the colours, then the shapes, and the motions last or not at all. The first row does not have this trouble: chapter 09's network draws each clause by itself, and one clip is laid over the other. But those are two clips that know nothing of one another, and their sprites *run into each other*. The rows in which *each clause asks* have a good deal of both: each asks for its own sprite in one noisy clip, which both share. Words stay with their sprite now, and the two see one another, but only as fogs under noise, and both choose their way at the same time.
 #
-# So ask for each by itself, **in the same noisy clip**. The network sees both under the noise, and one question at a time: *where in this is the red circle that moves left?* And then: *where is the blue square that moves up?* Each answer is a clip with one sprite, and the two added up are the clip that is asked for. What a clause says stays with the sprite that it is said of, since there is only one in the answer. (Answers are means, and may be added all the same: the mean of a sum is the sum of the means, so that the two best answers make up the best answer for the whole clip.)
+# So let one choose first. The probability of a clip with two sprites is that of the first, times that of the second *given the first*:
 #
-# To train it, clips with two sprites go under noise, and the right answer is *one* of them; the other's clause is told as well, in words of their own, as something that is there but not asked for. A quarter of the clips show one sprite. Where all words are left out the right answer is the whole clip, so that clips can be guided as before.
+# $$p(a, b) = p(a)\; p(b \mid a)$$
 #
-# Write it: a denoiser for two sprites, made of one that finds one.
+# Draw one after the other, and let the second **see** the first. It is the cascade's own idea, a condition that is given in further channels, between sprite and sprite in place of size and size. One network does both: it is given a clip that is black, or has one sprite in it, and one clause, and draws the sprite that the clause names. Of the other clause it is told nothing: whoever is there can be seen.
+#
+# To train it, a third of the clips show one sprite, and black is given. The rest show two and are divided by colour; one of the two is asked for, and the other is given. Words are left out now and then, what is given never, so that clips can be guided as before.
+#
+# Write it.
 
 
 # %%
-def two_in_one(
-    network: nn.Module, noisy: Tensor, noise_step: Tensor, captions: list[str]
-) -> Tensor:
-    """noisy: (B, T, C, H, W), B captions of two sprites; return the clean clips, values about -1 to 1."""
-    words = two_sprites.pair_indices(captions)  # (B, 2, 5)
-    light = torch.zeros_like(noisy)
-    for asked, other in ((0, 1), (1, 0)):
-        there_too = words[:, other] + len(VOCABULARY)  # words of their own
-        question = torch.cat([words[:, asked], there_too], dim=1)  # (B, 10)
-        answer = network(noisy, noise_step, Condition(words=question))
-        light = light + (answer + 1) / 2  # black is 0 now, and light is added
-    return 2 * light - 1
+def one_after_the_other(
+    network: nn.Module, captions: list[str], generator: torch.Generator
+) -> list[Tensor]:
+    """Return what each clause draws, both (B, 8, 3, 16, 16), values in [0, 1]; black is empty, and light is added."""
+    there = torch.zeros(len(captions), *SHAPE)
+    drawn = []
+    for words in two_sprites.pair_indices(captions).unbind(dim=1):  # (B, 5), clause by clause
+        seen = Condition(words=words, given=there)
+        drawn.append(generate(network, seen, there.shape, generator=generator, num_steps=16))
+        there = there + drawn[-1]
+    return drawn
 
 
 pair_bases = [load_shipped_denoiser(f"two_sprites_{seed}") for seed in budget.seeds()]
 card = read_card(CHECKPOINTS / "two_sprites_0.safetensors")
 print(f"{card.cpu_seconds:.0f} CPU-seconds, {card.num_steps} steps, by: {card.command}")
-half_noisy = diffuse(
-    to_signed(filmed_pair.clips),
-    torch.randn(filmed_pair.clips.shape, generator=budget.generator(51)),
-    torch.full((1,), 0.6),
-    Flow(),
+first, second = one_after_the_other(pair_bases[0], [both], budget.generator(51))
+theirs = two_sprites.draw_two(pair_bases[0], [both], generator=budget.generator(51))
+print(
+    f"mine and the package's are at most {(first + second - theirs).abs().max().clamp(min=1e-7):.1e} apart"
 )
-with torch.no_grad():
-    half_way = (half_noisy, torch.full((1,), 0.6))
-    mine = two_in_one(pair_bases[0], *half_way, [both])
-    theirs = two_sprites.Together(pair_bases[0])(
-        *half_way, Condition(words=two_sprites.pair_indices([both]))
-    )
-    found_one = [
-        pair_bases[0](*half_way, Condition(words=question))
-        for question in two_sprites.seen_from(two_sprites.pair_indices([both])).unbind(dim=1)
-    ]
-print(f"mine and the package's are at most {(mine - theirs).abs().max():.1e} apart")
 show(
     {
-        "a noisy clip": to_unit(half_noisy[0]),
-        "asked for the red circle": to_unit(found_one[0][0]),
-        "asked for the blue square": to_unit(found_one[1][0]),
-        "added up": to_unit(mine[0]),
+        "first, given black": first[0],
+        "second, given the first": second[0],
+        "added up": theirs[0],
     },
-    size=130,
-    description="a noisy clip; what the network finds in it when it is asked for the red circle, and when it is asked for the blue square; and both added up",
+    size=160,
+    description="DESCRIBE1",
 )
 
-
 # %% [markdown]
-# (Of these two, the red circle that moves left was never trained, alone or in a pair: a pair was shown only if *both* of its sprites are allowed.) The rival is the first row of the log: each clause drawn by itself, laid over. It was trained for a shorter time, as the cards say, and for one sprite alone. **In which of the seven tests will the two differ most?**
+# (The red circle that moves left was never trained, alone or in a pair: a pair was shown only if *both* of its sprites are allowed.) Two to compare it with. The rival is the first row of the log, chapter 09's network; it was trained for a shorter time, as the cards say. And the control is the same network as ours, **blind**: the second sprite, too, is given black. **In which of the seven tests will sight count most?**
 
 # %% tags=["nbval-ignore-output"]
 num_asked = budget.choose(full=96, smoke=4)
@@ -1405,16 +1394,18 @@ pair_rates: dict[str, list[dict[str, float]]] = {}
 for one, cascade in progress(list(zip(pair_bases, cascades, strict=True)), description="pairs"):
     for name, pairs in asked_pairs.items():
         texts, chance = [caption(*each) for each in pairs], budget.generator(43)
-        drawn_pairs = two_sprites.draw_two(one, texts, generator=chance)
-        laid_over = two_sprites.draw_laid_over(
-            partial(draw, cascade["base"], generator=chance), texts
+        blind, usual = (
+            partial(draws, network, generator=chance)
+            for draws, network in ((two_sprites.draw_two, one), (draw, cascade["base"]))
         )
-        for who, clips in (("two in one", drawn_pairs), ("laid over", laid_over)):
+        for who, clips in (
+            ("in sight", two_sprites.draw_two(one, texts, generator=chance)),
+            ("blind", two_sprites.draw_laid_over(blind, texts)),
+            ("chapter 09's", two_sprites.draw_laid_over(usual, texts)),
+        ):
             pair_rates.setdefault(f"{who}, {name}", []).append(judge_two(clips, texts).rates())
     single = two_sprites.draw_two(one, lone_captions, generator=budget.generator(44))
     pair_rates.setdefault("one sprite, held out", []).append(rates(single, lone_captions))
-    usual = draw(cascade["base"], lone_captions, generator=budget.generator(44))
-    pair_rates.setdefault("the same, chapter 09's", []).append(rates(usual, lone_captions))
 heatmap(
     [
         [sum(one[test] for one in some) / len(some) for test in TESTS]
@@ -1425,85 +1416,80 @@ heatmap(
     row_label="clips",
     column_label="test (colour, shape, motion again: the caption's), both sprites",
     value_label="share of clips that pass, mean of the trainings",
-    description="laid over each other, fewer than half of the clips are valid, and nearly all of those obey; two in one clip, most are valid, nearly all have both colours and shapes, and most both motions, for held-out pairs hardly fewer; of one sprite nearly all pass",
+    description="DESCRIBE2",
 )
-claim(
-    "Two sprites in one clip: CAPTION, all pairs (baseline: each drawn by itself and laid over the other)",
-    [one["caption"] for one in pair_rates["two in one, all"]],
-    at_least=0.5,
-    baseline=[one["caption"] for one in pair_rates["laid over, all"]],
-)
-claim(
-    "Two sprites in one clip: CAPTION, held-out pairs (baseline: each drawn by itself and laid over the other)",
-    [one["caption"] for one in pair_rates["two in one, held out"]],
-    at_least=0.5,
-    baseline=[one["caption"] for one in pair_rates["laid over, held out"]],
-)
+for name in asked_pairs:
+    claim(
+        f"Two sprites, the second with the first in sight: CAPTION, {name} (baseline: chapter 09's network, laid over; control: the same network, blind)",
+        [one["caption"] for one in pair_rates[f"in sight, {name}"]],
+        at_least=0.7,
+        baseline=[one["caption"] for one in pair_rates[f"chapter 09's, {name}"]],
+        control=[one["caption"] for one in pair_rates[f"blind, {name}"]],
+    )
 
 # %% [markdown]
-# In VALID they differ most: two that are drawn in one clip see one another and keep apart more often than two that are drawn apart, which run into each other. And obedience is not the price: colour and shape are right nearly as often as with one sprite, motion less often, since both have to go right; and held-out pairs are no harder than others. (The last two rows ask for one sprite: this network, and chapter 09's.)
+# AFTERRATES
 #
-# ### Which word went where?
+# ### How far apart?
 #
-# CAPTION says how many clips are wrong, and not how. So the clips are compared with *all four* scenes that their words can make. A network that has understood nothing but the words themselves would land as many of its clips on each of the four. (Asked for are pairs in which shapes and motions differ, so that the four are four.)
+# In the world, two sprites never come nearer to one another than `sprites.APART` says, 0.42 of a side. **How near do the drawn ones come, in sight and blind?** And which scenes do the clips show? CAPTION says how many are wrong, and not how; so they are compared with *all four* that their words can make. (Asked for are pairs in which shapes and motions differ, so that the four are four.)
+
 
 # %% tags=["nbval-ignore-output"]
+def nearest_of(clips: Tensor, captions: list[str]) -> Tensor:
+    """Return how near the two sprites of each clip come, in pixels, (B,)."""
+    verdict = judge_two(clips, captions)
+    between = verdict.first.reading.position - verdict.second.reading.position  # (B, 8, 2)
+    return between.norm(dim=2).amin(dim=1)
+
+
 four = two_sprites.some_pairs(two_sprites.told_apart(ALL_PAIRS), num_asked, seed=45)
 texts = [caption(*one) for one in four]
-drawn_four = [
-    two_sprites.draw_two(one, texts, generator=budget.generator(46))
-    for one in progress(pair_bases, description="bindings")
-]
-bound = [two_sprites.bindings(clips, four) for clips in drawn_four]
+states = sprites.sample_pair_states(four, generator=budget.generator(47), config=WORLD)
+nearest = {"world": [nearest_of(sprites.render(*reversed(states), config=WORLD), texts)]}
+bound = []
+for one in progress(pair_bases, description="distances"):
+    chance = budget.generator(46)
+    drawn_four = two_sprites.draw_two(one, texts, generator=chance)
+    blind = two_sprites.draw_laid_over(partial(two_sprites.draw_two, one, generator=chance), texts)
+    nearest.setdefault("in sight", []).append(nearest_of(drawn_four, texts))
+    nearest.setdefault("blind", []).append(nearest_of(blind, texts))
+    bound.append(two_sprites.bindings(drawn_four, four))
+pixels = torch.linspace(0, 10, 41)
+curve(
+    pixels,
+    {
+        who: torch.stack([(one < pixels[:, None]).float().mean(dim=1) for one in found])
+        for who, found in nearest.items()
+    },
+    x_label="distance (pixels of 16)",
+    y_label="share of clips whose sprites come nearer",
+    description="DESCRIBE3",
+)
 for name in BINDINGS:
     print(f"{name:18}", ", ".join(f"{one[name]:.2f}" for one in bound))
 claim(
-    "Two sprites in one clip: share of clips that show their words bound in another way (control: bound as asked)",
+    "Two sprites, the second with the first in sight: share of clips in which they come nearer than 4 pixels, where they touch (control: the same network, blind)",
+    [(one < 4).float().mean().item() for one in nearest["in sight"]],
+    at_most=0.15,
+    control=[(one < 4).float().mean().item() for one in nearest["blind"]],
+)
+claim(
+    "Two sprites, one clause for each: share of clips that show their words bound in another way (control: bound as asked)",
     [sum(share for name, share in one.items() if name != "as asked") for one in bound],
     at_most=0.1,
     control=[one["as asked"] for one in bound],
 )
-turned = [caption(*reversed(one)) for one in four[:3]]
-there, back = (
-    two_sprites.draw_two(pair_bases[0], some, generator=budget.generator(46))
-    for some in (texts[:3], turned)
-)
-print("clauses turned round, the same clips:", torch.allclose(there, back, atol=1e-3))
-
-# %% [markdown]
-# Where a clip shows one of the four scenes at all, it is the one that was written. Compare the fourth row of the log, the longest training of the other kind: there a motion went to the wrong sprite nearly as often as to the right one. And turning the clauses round changes nothing, by construction: the same two questions are asked, and a sum has no order. What was fatal within a sentence is right between its clauses.
-#
-# Then what is wrong with the clips that fail? In the world, two sprites keep apart. **How many of the drawn ones come nearer to one another than any two in the world do, and how many of those are still VALID?**
-
-# %% tags=["nbval-ignore-output"]
-valid_apart = []
-for clips in drawn_four:
-    verdict = judge_two(clips, texts)
-    between = verdict.first.reading.position - verdict.second.reading.position  # (B, 8, 2)
-    near = between.norm(dim=2).amin(dim=1) < sprites.APART * WORLD.size
-    apart_or_near = [verdict.valid[some].float().mean().item() for some in (~near, near)]
-    valid_apart.append(apart_or_near)
-    print(
-        f"too near in {near.float().mean():.2f}; VALID where apart {apart_or_near[0]:.2f}, where too near {apart_or_near[1]:.2f}"
-    )
-claim(
-    "Two sprites in one clip: VALID, of the clips in which they keep apart as in the world (control: those in which they come nearer)",
-    [apart for apart, _ in valid_apart],
-    at_least=0.95,
-    control=[near for _, near in valid_apart],
-)
-verdict = judge_two(drawn_four[0], texts)
+verdict = judge_two(drawn_four, texts)
 examples = [some.nonzero()[0].item() for some in (verdict.caption, ~verdict.valid) if some.any()]
 show(
-    {texts[k]: drawn_four[0][k] for k in examples},
+    {texts[k]: drawn_four[k] for k in examples},
     size=160,
-    description="two clips of two sprites of different colours: in one both go their ways, in the other they run into each other, and where they meet their light adds up",
+    description="DESCRIBE4",
 )
 
 # %% [markdown]
-# So what fails in VALID is one thing. Each sprite is drawn well and goes its way; only the two ways were chosen without enough regard for each other. The rival has the same fault, and more of it: asked for in one clip, two sprites see one another, and many still come too near.
-#
-# It has its price. The network is asked twice where one vector would be asked once, and once more without words where it is guided. And it leans on something that this world has and the real one has not: two sprites never cover one another, so that a clip *is* the sum of its parts, and the right answer to each question can be cut out by colour.
+# AFTERDIST
 #
 # ### Down the line
 #
@@ -1567,7 +1553,7 @@ claim(
 # %% [markdown]
 # The stage that fills in frames cannot do it at all: it has to say *where* a sprite is in a frame that nobody has drawn, and it has learned that from clips with one. The last one hardly notices: where an edge runs can be seen at the same place of the enlarged frame, and an edge is an edge, whoever it belongs to. `space 32` lies between: it has to read a shape out of a few pixels first. (That is our reading; what the last rows rule out is that the words are missing: of one sprite, all three need none.) And divided by colour all of them do it. That is a trick of this world, where colour tells who is who; it also shows where the knowledge was missing.
 #
-# The same thought carried all three. To *judge* two, divide the clip by colour; to *carry* two, divide it on the way; to *draw* two, ask for each by itself, in the clip that both share. What none of this gives is a network that reads a sentence of any length and knows by itself who is who. For that, words have to look at one another, and the places of the picture at the words (cross-attention, chapter 07; our one short try of it is in the log), and a network has to see far more sentences than ours.
+# The same thought carried all three. To *judge* two, divide the clip by colour; to *carry* two, divide it on the way; to *draw* two, draw one, and then the other with the first in sight. What none of this gives is a network that reads a sentence of any length and knows by itself who is who. For that, words have to look at one another, and the places of the picture at the words (cross-attention, chapter 07; our one short try of it is in the log), and a network has to see far more sentences than ours.
 #
 # ## Exercises
 #
@@ -1672,7 +1658,7 @@ check("10-line", both_ways)
 # %% [markdown]
 # ## What we built, and what still fails
 #
-# Two kinds of stages, one that leaves what is given untouched by construction and one that has to be measured; noise on what is given, and its level told; a whole stage by hand, equal to the package's; a network that finds the one of two sprites that a clause names; and four small networks that make sixteen frames of 64 x 64 pixels of a sentence, for combinations that none of them has seen.
+# Two kinds of stages, one that leaves what is given untouched by construction and one that has to be measured; noise on what is given, and its level told; a whole stage by hand, equal to the package's; a network that draws a second sprite with the first in sight; and four small networks that make sixteen frames of 64 x 64 pixels of a sentence, for combinations that none of them has seen.
 
 # %%
 wall = [caption(one) for one in HELD_OUT]
@@ -1709,9 +1695,10 @@ strip(
 #
 # ## Papers
 #
-# - N. Liu, S. Li, Y. Du, A. Torralba and J. Tenenbaum, *Compositional Visual Generation with Composable Diffusion Models*, ECCV 2022, [arXiv 2206.01714](https://arxiv.org/abs/2206.01714): one network, asked once for each part of a caption; theirs adds what each part changes in the answer without words, ours adds pieces of the clip.
 # - J. Ho, W. Chan, C. Saharia, J. Whang, R. Gao, A. Gritsenko, D. Kingma, B. Poole, M. Norouzi, D. Fleet and T. Salimans, *Imagen Video: High Definition Video Generation with Diffusion Models*, 2022, [arXiv 2210.02303](https://arxiv.org/abs/2210.02303), [project page](https://imagen.research.google/video/): the cascade (section 2.2), its networks (2.3), noise on what is given (2.5), guidance (2.6), distillation (2.7); the table of section 10 says what we left out.
 # - J. Ho, C. Saharia, W. Chan, D. Fleet, M. Norouzi and T. Salimans, *Cascaded Diffusion Models for High Fidelity Image Generation*, JMLR 2022, [arXiv 2106.15282](https://arxiv.org/abs/2106.15282): cascades and conditioning augmentation (section 3). Theirs are pictures of ImageNet, judged by FID; ours is their non-truncated kind, in which the stage below draws to the end and noise comes after, and we leave out blur.
 # - C. Saharia et al., *Photorealistic Text-to-Image Diffusion Models with Deep Language Understanding* (Imagen), NeurIPS 2022, [arXiv 2205.11487](https://arxiv.org/abs/2205.11487): the frozen T5 and the level that is told, for pictures.
 # - C. Saharia, J. Ho, W. Chan, T. Salimans, D. Fleet and M. Norouzi, *Image Super-Resolution via Iterative Refinement* (SR3), 2021, [arXiv 2104.07636](https://arxiv.org/abs/2104.07636): the enlarged picture beside the noisy one.
+# - N. Liu, S. Li, Y. Du, A. Torralba and J. Tenenbaum, *Compositional Visual Generation with Composable Diffusion Models*, ECCV 2022, [arXiv 2206.01714](https://arxiv.org/abs/2206.01714): one network, asked once for each part of a caption in the same noisy picture, as in two rows of our log; theirs adds what each part changes in the answer without words.
+# - S. M. A. Eslami, N. Heess, T. Weber, Y. Tassa, D. Szepesvari, K. Kavukcuoglu and G. Hinton, *Attend, Infer, Repeat: Fast Scene Understanding with Generative Models*, NeurIPS 2016, [arXiv 1603.08575](https://arxiv.org/abs/1603.08575): a scene read one object at a time; ours is drawn so.
 # - C. Raffel et al., *Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer* (T5), JMLR 2020, [arXiv 1910.10683](https://arxiv.org/abs/1910.10683): the encoder that we replace by a sum of word vectors.

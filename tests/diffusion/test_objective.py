@@ -67,20 +67,6 @@ def test_the_loss_is_zero_for_the_right_answer_and_counts_by_weight(answer):
     assert denoising_loss(lambda *_: off, clean, None, weight=weight, **options).item() == pytest.approx(2 / 4)
 
 
-def test_what_is_wanted_may_be_another_clip_than_the_one_under_the_noise():
-    clean, epsilon, step = torch.full((2, 3), 0.5), torch.ones(2, 3), torch.full((2,), 0.25)
-    seen = []
-
-    def network(noisy, noise_step, condition):
-        seen.append(noisy)
-        return torch.full_like(noisy, -0.5)
-
-    options = {"noise_step": step, "epsilon": epsilon, "schedule": Flow()}
-    assert denoising_loss(network, clean, None, wanted=-clean, **options).item() == 0
-    assert denoising_loss(network, clean, None, **options).item() == 1
-    assert torch.equal(seen[0], seen[1])
-
-
 def test_the_loss_shows_the_network_the_noisy_clip_its_step_and_its_condition():
     clean, epsilon, noise_step = drawn()
     seen = []

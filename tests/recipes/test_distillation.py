@@ -9,23 +9,26 @@ from course.budget import generator
 from course.datasets.captions import HELD_OUT, caption, indices
 from course.diffusion.objective import exact_denoiser
 from course.diffusion.samplers import noise_steps
-from course.diffusion.schedule import Flow, diffuse
+from course.diffusion.schedule import Flow
 from course.models.denoiser import Condition
 from course.models.dit import DiTConfig
 from course.models.unet import UNetConfig
 from course.recipes import distillation
 from course.recipes.denoising import GUIDANCE, denoiser, generate, told
 from course.recipes.distillation import (
+    CLIPS,
     FEW,
     NUM_STEPS,
-    SHARES,
     TIMES,
     WALK_STEPS,
+    Lesson,
     StudentRun,
     end_of_walk,
     hearing,
     lesson,
+    lesson_loss,
     load_student,
+    on_its_way,
     student_checkpoint,
     train_student,
 )
@@ -45,29 +48,85 @@ def fixture_teacher():
     return teacher.eval()
 
 
-def test_a_lesson_shows_the_noise_steps_of_the_sampler_in_their_shares():
-    batch = lesson(0, 3)
-    steps = noise_steps(NUM_STEPS)[:-1].tolist()
-    assert [batch.noise_step.tolist().count(step) for step in steps] == list(SHARES)
-    assert torch.equal(batch.clean, lesson(0, 3).clean)
-    assert not torch.equal(batch.clean, lesson(1, 3).clean)
-    assert batch.clean.min() == -1
-    assert (batch.condition.words[:, :3] > 0).all()
+@pytest.fixture(name="student")
+def fixture_student(teacher):
+    """Hear the words in another way than the teacher."""
+    student = copy.deepcopy(teacher)
+    for parameter in hearing(student).parameters():
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
+    return student
 
 
-def test_no_held_out_combination_is_in_a_lesson():
+@pytest.fixture(name="given")
+def fixture_given(student, teacher):
+    return lesson(student, teacher, seed=0, index=3)
+
+
+def by_step(values):
+    return values.unflatten(0, (NUM_STEPS, CLIPS))
+
+
+def test_a_lesson_shows_what_the_student_sees_while_it_draws(given, student):
+    assert given.noise_step.tolist() == noise_steps(NUM_STEPS)[:-1].repeat_interleave(CLIPS).tolist()
+    words = by_step(given.condition.words)
+    assert torch.equal(words, words[:1].expand_as(words))
+    seen = []
+
+    def watched(noisy, noise_step, condition):
+        seen.append(noisy)
+        return student(noisy, noise_step, condition)
+
+    shape, asked = (CLIPS, 8, 3, 16, 16), given.condition[slice(CLIPS)]
+    generate(watched, asked, shape, generator=generator(4), **FEW)
+    chance = generator(4)
+    mine = on_its_way(student, torch.randn(shape, generator=chance), asked, generator=chance)
+    assert len(mine) == len(seen) == NUM_STEPS
+    assert all(torch.equal(one, other) for one, other in zip(mine, seen, strict=True))
+
+
+def test_what_is_wanted_is_where_the_teacher_ends(given, teacher):
+    seen, wanted, asked = by_step(given.noisy), by_step(given.wanted), given.condition[slice(CLIPS)]
+    for k, begins in ((0, 0), (1, 2), (2, 3), (3, 3)):
+        level = torch.full((CLIPS,), 1 - begins / NUM_STEPS)
+        assert torch.allclose(wanted[k], end_of_walk(teacher, seen[begins], level, asked), atol=1e-5)
+
+
+def test_a_lesson_is_its_seed_s_and_its_student_s(given, student, teacher):
+    again = lesson(student, teacher, seed=0, index=3)
+    assert torch.equal(again.noisy, given.noisy)
+    assert torch.equal(again.wanted, given.wanted)
+    for other in (
+        lesson(student, teacher, seed=1, index=3),
+        lesson(student, teacher, seed=0, index=4),
+        lesson(teacher, teacher, seed=0, index=3),
+    ):
+        assert not torch.equal(other.noisy, given.noisy)
+
+
+def test_no_held_out_combination_is_in_a_lesson(monkeypatch):
+    monkeypatch.setattr(distillation, "on_its_way", lambda _, noise, *__, **___: [noise] * NUM_STEPS)
+    monkeypatch.setattr(distillation, "end_of_walk", lambda _, noisy, *__: noisy)
     held_out = indices([caption(one) for one in HELD_OUT]).tolist()
-    words = [row for step in range(40) for row in lesson(0, step).condition.words.tolist()]
+    words = [row for index in range(40) for row in lesson(None, None, seed=0, index=index).condition.words.tolist()]
     assert [row for row in words if row in held_out] == []
+    assert len({tuple(row) for row in words}) > 60  # of the 84 that are trained
+
+
+def test_the_loss_weighs_the_square_of_each_error_by_its_noise_step():
+    noise_step = torch.tensor([1.0, 0.25])
+    clips = torch.tensor([0.5, 0.1]).view(2, 1, 1, 1, 1).expand(2, 8, 3, 16, 16)
+    given = Lesson(torch.zeros_like(clips), noise_step, told(["a red circle moves left"] * 2), torch.zeros_like(clips))
+    found = lesson_loss(lambda *_: clips, given)
+    assert found.item() == pytest.approx((0.5**2 / 1 + 0.1**2 / 0.25) / 2)
 
 
 def test_a_walk_begins_at_its_own_clip_s_noise_step(teacher):
-    batch = lesson(0, 0)
-    noisy = diffuse(batch.clean, batch.epsilon, batch.noise_step, Flow())
-    ends = end_of_walk(teacher, noisy, batch.noise_step, batch.condition)
-    for k in (0, 9, 13, 15):  # each clip by itself, its steps written out
-        begin = round(batch.noise_step[k].item() * WALK_STEPS)
-        z, asked = noisy[k : k + 1], batch.condition[k : k + 1]
+    noisy, noise_step = torch.randn(4, 8, 3, 16, 16), torch.tensor([0.25, 1.0, 0.5, 0.75])
+    condition = told(["a red circle moves left", "a blue square stands still"] * 2)
+    ends = end_of_walk(teacher, noisy, noise_step, condition)
+    for k in range(4):  # each clip by itself, its steps written out
+        begin = round(noise_step[k].item() * WALK_STEPS)
+        z, asked = noisy[k : k + 1], condition[k : k + 1]
         for step in range(begin, 0, -1):
             here = torch.full((1,), step / WALK_STEPS)
             with torch.no_grad():
@@ -79,9 +138,9 @@ def test_a_walk_begins_at_its_own_clip_s_noise_step(teacher):
 
 
 def test_a_walk_that_would_begin_between_two_steps_is_refused(teacher):
-    batch = lesson(0, 0)
+    noisy, condition = torch.randn(1, 8, 3, 16, 16), told(["a red circle moves left"])
     with pytest.raises(ValueError, match="noise_step: wanted multiples of 1 / 16"):
-        end_of_walk(teacher, batch.clean, batch.noise_step - 0.01, batch.condition)
+        end_of_walk(teacher, noisy, torch.tensor([0.74]), condition)
 
 
 def test_a_walk_ends_at_a_clip_where_an_answer_is_a_mean():
@@ -100,7 +159,7 @@ def test_a_walk_ends_at_a_clip_where_an_answer_is_a_mean():
     assert exact(z, begin).abs().max() < 0.2
 
 
-def test_lessons_end_where_walks_end_and_are_gone_through_several_times(teacher, monkeypatch):
+def test_lessons_are_gone_through_several_times(teacher, monkeypatch):
     asked = []
 
     def train(model, batches, loss_fn, config, **options):
@@ -109,13 +168,9 @@ def test_lessons_end_where_walks_end_and_are_gone_through_several_times(teacher,
 
     monkeypatch.setattr(distillation, "train", train)
     monkeypatch.setattr(distillation, "WINDOW", 2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distillation, "end_of_walk", lambda *_: torch.zeros(()))
-        train_student(StudentRun(seed=0, cpu_seconds=1.0), teacher)
-    first, again, second, later = asked
-    for batch, index in ((first, 0), (again, 0), (second, 1), (later, 2)):
-        assert torch.equal(batch.clean, lesson(0, index).clean)
-    assert all(batch.wanted.item() == 0 for batch in asked)
+    monkeypatch.setattr(distillation, "lesson", lambda *_, seed, index: (seed, index))
+    train_student(StudentRun(seed=7, cpu_seconds=1.0), teacher)
+    assert asked == [(7, 0), (7, 0), (7, 1), (7, 2)]
 
 
 @pytest.mark.parametrize("config", [SMALL, DiTConfig(**WORDS, hidden_size=8, num_layers=1, frame_channels=8)])
@@ -145,14 +200,10 @@ def test_a_student_learns_with_its_hearing_alone_and_its_teacher_stays(teacher):
 
 
 def test_a_student_comes_nearer_to_the_ends_of_walks(teacher):
-    student, _ = train_student(StudentRun(seed=0, cpu_seconds=6.0), teacher)
-    batch = lesson(5, 10_000)
-    noisy = diffuse(batch.clean, batch.epsilon, batch.noise_step, Flow())
-    ends = end_of_walk(teacher, noisy, batch.noise_step, batch.condition)
+    student, _ = train_student(StudentRun(seed=0, cpu_seconds=8.0), teacher)
     with torch.no_grad():
-        answers = [network(noisy, batch.noise_step, batch.condition) for network in (student, teacher)]
-    near, far = ((one - ends).square().mean() for one in answers)
-    assert near < far
+        far = [lesson_loss(one, lesson(one, teacher, seed=5, index=0)) for one in (student, teacher)]
+    assert far[0] < far[1]
 
 
 def test_a_checkpoint_is_the_student_again_and_small(teacher, tmp_path, monkeypatch):

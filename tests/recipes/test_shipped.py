@@ -113,13 +113,13 @@ def test_captions_are_obeyed_as_the_card_says(name):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_student_is_what_its_card_says_and_better_than_its_teacher_in_as_many_steps(seed):
+def test_a_student_is_what_its_card_says_and_hardly_behind_fifty_steps_of_its_teacher(seed):
     """On a fifth of the clips that the card tells of."""
     metrics = read_card(CHECKPOINTS / f"text_fast_{seed}.safetensors").metrics
     student = load_shipped_student(seed)
     found = judge_drawn(student, HELD_OUT, num_each=4, seed=5, **FEW).rates()["caption"]
     assert found == pytest.approx(metrics["caption, held out"], abs=0.15)
-    assert metrics["caption, all"] >= metrics["caption, all, teacher in 4 steps"]
+    assert metrics["caption, all"] >= metrics["caption, all, teacher in 50 steps"] - 0.02
 
 
 @pytest.mark.parametrize("seed", SEEDS)

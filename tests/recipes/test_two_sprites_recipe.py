@@ -1,4 +1,4 @@
-"""The recipe of two sprites: what is trained, what is left out, how words are bound, and the way down the line."""
+"""The recipe of two sprites: what is trained, what is seen, how words are bound, and the way down the line."""
 
 import pytest
 import torch
@@ -9,15 +9,14 @@ from course.datasets.captions import (
     ALL_PAIRS,
     HELD_OUT,
     HELD_OUT_PAIRS,
-    VOCABULARY,
     Combination,
     caption,
     indices,
     parse,
 )
 from course.datasets.sprites import SpriteConfig
-from course.diffusion.schedule import to_signed, to_unit
-from course.models.denoiser import CaptionEncoder, Condition
+from course.diffusion.schedule import to_signed
+from course.models.denoiser import CaptionEncoder
 from course.recipes import two_sprites
 from course.recipes.cascade import STAGES
 from course.recipes.denoising import denoiser
@@ -25,7 +24,6 @@ from course.recipes.text_to_clip import ALL_LEFT_OUT, ONE_LEFT_OUT
 from course.recipes.two_sprites import (
     BINDINGS,
     TWO_SPRITES,
-    Together,
     bindings,
     carry,
     carry_apart,
@@ -33,9 +31,7 @@ from course.recipes.two_sprites import (
     draw_line,
     draw_two,
     exchanged,
-    leave_pair_words_out,
     pair_indices,
-    seen_from,
     some_pairs,
     told_apart,
     two_sprites_examples,
@@ -50,62 +46,57 @@ def fixture_real():
     return sprites.sample_pairs(3, generator=generator(0))
 
 
-def test_three_quarters_of_the_examples_are_of_two_sprites_and_none_is_held_out():
-    examples = two_sprites_examples(400, generator(0))
-    assert examples.clips.shape == examples.wanted.shape == (400, 8, 3, 16, 16)
-    words = examples.condition.words
-    assert words.shape == (400, 10)
-    pairs = words[:, 5] > 0
-    assert 0.6 < pairs.float().mean() < 0.75  # three quarters, but for the captions that are left out as a whole
+@pytest.fixture(scope="module", name="examples")
+def fixture_examples():
+    return two_sprites_examples(300, generator(1))
+
+
+def test_two_thirds_of_the_examples_are_of_two_sprites_and_none_is_held_out(examples):
+    words, given = examples.condition.words, examples.condition.given
+    assert examples.clips.shape == given.shape == (300, 8, 3, 16, 16)
+    assert words.shape == (300, 5)
+    alone = given.flatten(1).amax(dim=1) == 0
+    assert alone.sum() == 100
+    assert 20 < alone[:100].sum() < 50  # wherever they were put
     held_out = indices([caption(one) for one in HELD_OUT]).tolist()
-    clauses = [*words[:, :5].tolist(), *(words[:, 5:] - len(VOCABULARY)).clamp(min=0).tolist()]
-    assert [clause for clause in clauses if clause in held_out] == []
+    assert [clause for clause in words.tolist() if clause in held_out] == []
 
 
-def test_what_is_wanted_is_the_sprite_that_is_named_wherever_the_examples_were_put():
-    examples = two_sprites_examples(300, generator(1))
+def test_the_words_say_what_is_asked_for_and_nothing_of_what_is_given(examples):
     words, (red, green, blue) = examples.condition.words, indices(["red green blue"], max_words=3)[0].tolist()
-    rest = examples.clips - examples.wanted
-    assert rest.min() > -1e-5
-    assert examples.wanted.amax(dim=(1, 2, 3, 4)).min() > 0.5  # never nothing
-    whole = words[:, 0] == 0
-    assert torch.equal(examples.wanted[whole], examples.clips[whole])
-    alone = (words[:, 0] > 0) & (words[:, 5] == 0)
-    assert torch.equal(examples.wanted[alone], examples.clips[alone])
-    two = words[:, 5] > 0
-    assert (rest[two].amax(dim=(1, 2, 3, 4)) > 0.5).all()  # the other one
     for word, channel in ((red, 0), (green, 1), (blue, 2)):
-        for clips, says in ((examples.wanted, words[:, 1] == word), (rest, words[:, 6] == word + len(VOCABULARY))):
-            shown = clips[says].amax(dim=(1, 3, 4))  # (B, 3)
-            assert len(shown) > 10
-            assert (shown[:, channel] > 0.5).all()
+        says = words[:, 1] == word
+        assert says.sum() > 30
+        assert (examples.clips[says].amax(dim=(1, 3, 4))[:, channel] > 0.5).all()
+        if word != green:  # yellow is red and green
+            assert examples.clips[says].amax(dim=(1, 3, 4))[:, 2 - channel].max() < 0.5
+    assert examples.clips.amax(dim=(1, 2, 3, 4)).min() > 0.5  # never nothing
 
 
-def test_words_of_pairs_are_left_out_clause_by_clause():
-    words = pair_indices([caption(*pair) for pair in ALL_PAIRS])
-    left = leave_pair_words_out(words, generator=generator(0)) == 0
-    whole = left.all(dim=2).all(dim=1)
-    assert whole.float().mean().item() == pytest.approx(ALL_LEFT_OUT, abs=0.015)
-    some = left[~whole]
-    assert not some[:, :, 0].any()  # "a" and "a" say that there are two
-    gone = some[:, :, 1:].all(dim=2)  # (B, 2)
-    assert gone.float().mean().item() == pytest.approx(ALL_LEFT_OUT, abs=0.015)
-    assert gone.all(dim=1).float().mean() < 0.02  # each by itself
-    for clause in (0, 1):
-        here = some[~gone[:, clause], clause]
-        for place in (1, 2, 3):
-            assert here[:, place].float().mean().item() == pytest.approx(ONE_LEFT_OUT, abs=0.015)
+def test_what_is_given_is_what_the_world_would_show_beside_it(examples):
+    seen = examples.condition.given
+    two = seen.flatten(1).amax(dim=1) > 0
+    both = examples.clips[two].amax(dim=2) * seen[two].amax(dim=2)  # (B, T, H, W)
+    assert both.max() < 0.5  # one never covers the other: soft edges may touch
+    assert (examples.clips[two].roll(1, 0).amax(dim=2) * seen[two].amax(dim=2)).max() > 0.9
+    again = two_sprites_examples(300, generator(1))
+    assert torch.equal(again.condition.given, seen)
 
 
-def test_a_sum_of_words_cannot_tell_bindings_apart_unless_each_clause_asks_for_itself():
-    pairs = [exchanged((RED, BLUE), *parts) for parts in BINDINGS.values()]
-    captions = [caption(*pair) for pair in pairs]
+def test_words_are_left_out_as_of_one_sprite_and_what_is_given_stays(examples):
+    left = examples.condition.words == 0
+    assert left.all(dim=1).float().mean().item() == pytest.approx(ALL_LEFT_OUT, abs=0.05)
+    assert left[~left.all(dim=1)][:, 1].float().mean().item() == pytest.approx(ONE_LEFT_OUT, abs=0.05)
+    seen = examples.condition.given.flatten(1).amax(dim=1) > 0
+    assert (left.all(dim=1) & seen).sum() > 8
+
+
+def test_a_sum_of_words_cannot_tell_bindings_apart():
+    captions = [caption(*exchanged((RED, BLUE), *parts)) for parts in BINDINGS.values()]
     torch.manual_seed(0)
-    for num_words, words in ((18, indices(captions, max_words=11)), (36, seen_from(pair_indices(captions))[:, 0])):
-        vectors = CaptionEncoder(num_words, 11, 96)(words)
-        apart = torch.cdist(vectors, vectors, compute_mode="donot_use_mm_for_euclid_dist")
-        apart = apart[torch.triu(torch.ones(4, 4), 1) > 0]
-        assert (apart.max() < 1e-4) if num_words == 18 else (apart.min() > 1)
+    vectors = CaptionEncoder(18, 11, 96)(indices(captions, max_words=11))
+    apart = torch.cdist(vectors, vectors, compute_mode="donot_use_mm_for_euclid_dist")
+    assert apart.max() < 1e-4
 
 
 def test_clauses_are_rows_and_a_lone_one_leaves_the_second_empty():
@@ -115,50 +106,6 @@ def test_clauses_are_rows_and_a_lone_one_leaves_the_second_empty():
     for row, (first, second) in zip(words, ((red, torch.zeros(5)), (red, blue), (blue, red)), strict=True):
         assert torch.equal(row[0], first)
         assert torch.equal(row[1], second.long())
-
-
-def test_each_clause_is_seen_with_the_other_beside_it():
-    questions = seen_from(pair_indices([caption(RED), caption(RED, BLUE)]))
-    assert questions.shape == (2, 2, 10)
-    assert questions.max() <= TWO_SPRITES.config.num_words
-    red, blue = indices([caption(RED), caption(BLUE)])
-    assert questions[0, 0].tolist() == [*red.tolist(), 0, 0, 0, 0, 0]
-    assert questions[1, 0].tolist() == [*red.tolist(), *(blue + len(VOCABULARY)).tolist()]
-    assert questions[1, 1].tolist() == [*blue.tolist(), *(red + len(VOCABULARY)).tolist()]
-
-
-def test_answers_are_added_up_as_light():
-    red_word = indices(["red"], max_words=1).item()
-    light = torch.zeros(1, 1, 3, 2, 2)
-    light[..., 0, 0] = 1.0
-    asked = []
-
-    def network(noisy, noise_step, condition):
-        """Draw light at the left for red and at the right for what else is named; of no words, grey."""
-        asked.append(condition.words)
-        red = (condition.words[:, 1] == red_word).view(-1, 1, 1, 1, 1)
-        some = torch.where(red, light, light.flip(-1))
-        return to_signed(torch.where(condition.words.any(dim=1).view(-1, 1, 1, 1, 1), some, 0.25))
-
-    together, z, s = Together(network), torch.zeros(2, 1, 3, 2, 2), torch.ones(2)
-    one, both = to_unit(together(z, s, Condition(words=pair_indices([caption(RED), caption(RED, BLUE)]))))
-    assert torch.equal(one, light[0])
-    assert torch.equal(both, light[0] + light.flip(-1)[0])
-    assert len(asked) == 2
-    nothing = Condition(words=torch.zeros(2, 2, 5, dtype=torch.long))
-    assert (to_unit(together(z, s, nothing)) == 0.25).all()
-    assert len(asked) == 3
-
-
-def test_turning_the_clauses_round_changes_nothing():
-    torch.manual_seed(0)
-    network = denoiser(TWO_SPRITES.config).eval()
-    torch.nn.init.normal_(network.head.weight)
-    one, other = (
-        draw_two(network, [text], generator=generator(0), num_steps=2)
-        for text in (caption(RED, BLUE), caption(BLUE, RED))
-    )
-    assert torch.allclose(one, other, atol=1e-4)
 
 
 def test_exchanging_colours_is_exchanging_both_of_the_others():
@@ -187,16 +134,39 @@ def test_some_pairs_are_the_same_for_the_same_seed():
     assert set(one) <= set(HELD_OUT_PAIRS)
 
 
-def test_a_clip_is_drawn_for_captions_of_both_kinds():
+def test_the_second_is_drawn_with_the_first_in_sight_and_added_to_it():
+    red, blue = indices([caption(RED), caption(BLUE)])
+    shown = {word: torch.zeros(8, 3, 16, 16) for word in (red[1].item(), blue[1].item())}
+    for place, clip in enumerate(shown.values()):
+        clip[:, place] = 1 - place / 4
+    asked = []
+
+    def network(noisy, noise_step, condition):
+        asked.append(condition)
+        drawn = [shown.get(word, noisy[0]) for word in condition.words[:, 1].tolist()]
+        return to_signed(torch.stack(drawn))
+
+    texts = [caption(RED), caption(RED, BLUE), caption(BLUE, RED)]
+    clips = draw_two(network, texts, generator=generator(0), num_steps=1, guidance=1.0)
+    assert clips.shape == (3, 8, 3, 16, 16)
+    first, second = asked
+    assert torch.equal(first.words, torch.stack([red, red, blue]))
+    assert not first.given.any()
+    assert torch.equal(second.words, torch.stack([blue, red]))
+    ahead = [shown[one[1].item()] for one in (red, blue)]
+    assert torch.equal(second.given, torch.stack(ahead))
+    assert torch.equal(clips, torch.stack([ahead[0], ahead[0] + ahead[1], ahead[0] + ahead[1]]))
+
+
+def test_nothing_is_asked_where_no_caption_has_a_second_clause():
     asked = []
 
     def network(noisy, noise_step, condition):
         asked.append(condition)
         return torch.zeros_like(noisy)
 
-    clips = draw_two(network, [caption(RED), caption(RED, BLUE)], generator=generator(0), num_steps=1)
-    assert clips.shape == (2, 8, 3, 16, 16)
-    assert [(one.words > 0).sum(dim=1).tolist() for one in asked[:2]] == [[5, 10], [5, 10]]
+    draw_two(network, [caption(RED)], generator=generator(0), num_steps=1, guidance=1.0)
+    assert len(asked) == 1
 
 
 def test_the_rival_draws_each_clause_by_itself(real):
