@@ -3,8 +3,9 @@
 The teacher is a trained denoiser. From a clip under noise it walks down to a clean one, guided, in many small steps.
 The student begins as a copy of it, draws clips in few steps, and is told what it should have answered on the way. From
 noise alone: the clip in which the teacher's walk from that noise ends. After that it sees its own answer under noise,
-answers again, and what it should have said is where the teacher ends that goes on from there. So it learns to mend what
-it really does, not what becomes of real clips under noise; no clip of the world is shown to it at all.
+and answers again; what it should have said there is where the teacher ends that goes on from what the student sees
+*next*. So it learns to mend what it really does, not what becomes of real clips under noise; no clip of the world is
+shown to it at all.
 
 The teacher's own answer is the mean of all clips that might be under the noise, a fog; a walk ends at one of them.
 Since the walk is guided, the student has guidance in its weights, and is asked once a step where the teacher, guided,
@@ -93,9 +94,9 @@ class StudentRun:
         """All that the training depends on beside the seed and the teacher."""
         return (
             f"text to clip in {NUM_STEPS} steps, taught by text to clip, U-Net: {self.cpu_seconds:g} CPU seconds, "
-            f"walks of {WALK_STEPS} steps with a guidance of {GUIDANCE:g}, gone through {TIMES} times, {CLIPS} clips "
-            f"in each batch as the student draws them, learning rate {LEARNING_RATE:g}, weights averaged with "
-            f"{EMA_DECAY:g}, errors weighed by 1 / noise_step"
+            f"walks of {WALK_STEPS} steps with a guidance of {GUIDANCE:g} from {INTERVAL[0]:g} to {INTERVAL[1]:g}, "
+            f"lessons of {CLIPS} clips as the student draws them, {WINDOW} of them gone through {TIMES} times, "
+            f"learning rate {LEARNING_RATE:g}, weights averaged with {EMA_DECAY:g}, errors weighed by 1 / noise_step"
         )
 
 
@@ -179,7 +180,7 @@ def lesson_loss(student: nn.Module, given: Lesson) -> Tensor:
 
 
 def hearing(network: nn.Module) -> nn.ModuleDict:
-    """Return the parts of a denoiser that hear its condition, each itself and no copy: what a student learns."""
+    """Return the parts of a U-Net that hear its condition, each itself and no copy: what a student learns."""
     kinds = (ConditionEncoder, AdaptiveGroupNorm)
     return nn.ModuleDict(
         {name.replace(".", "_"): part for name, part in network.named_modules() if isinstance(part, kinds)}

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from course.budget import generator
 from course.datasets.captions import HELD_OUT, caption, indices
@@ -11,13 +12,13 @@ from course.diffusion.objective import exact_denoiser
 from course.diffusion.samplers import noise_steps
 from course.diffusion.schedule import Flow
 from course.models.denoiser import Condition
-from course.models.dit import DiTConfig
 from course.models.unet import UNetConfig
 from course.recipes import distillation
 from course.recipes.denoising import GUIDANCE, denoiser, generate, told
 from course.recipes.distillation import (
     CLIPS,
     FEW,
+    MANY,
     NUM_STEPS,
     TIMES,
     WALK_STEPS,
@@ -159,27 +160,46 @@ def test_a_walk_ends_at_a_clip_where_an_answer_is_a_mean():
     assert exact(z, begin).abs().max() < 0.2
 
 
-def test_lessons_are_gone_through_several_times(teacher, monkeypatch):
-    asked = []
+def test_lessons_are_gone_through_several_times_and_drawn_once_by_the_average(teacher, monkeypatch):
+    given, drawn, averages = [], [], []
 
-    def train(model, batches, loss_fn, config, **options):
-        asked.extend([batches(0), batches(2), batches(1), batches(2 * TIMES)])
+    def train(model, batches, loss_fn, config, *, ema, **options):
+        averages.append(ema.average)
+        given.extend(batches(step) for step in range(2 * TIMES + 2))
         return History()
+
+    def drawn_lesson(student, teacher, *, seed, index):
+        drawn.append((student, index))
+        return seed, index
 
     monkeypatch.setattr(distillation, "train", train)
     monkeypatch.setattr(distillation, "WINDOW", 2)
-    monkeypatch.setattr(distillation, "lesson", lambda *_, seed, index: (seed, index))
+    monkeypatch.setattr(distillation, "lesson", drawn_lesson)
     train_student(StudentRun(seed=7, cpu_seconds=1.0), teacher)
-    assert asked == [(7, 0), (7, 0), (7, 1), (7, 2)]
+    assert given == [(7, 0), (7, 1)] * TIMES + [(7, 2), (7, 3)]
+    assert [index for _, index in drawn] == [0, 1, 2, 3]
+    assert all(student is averages[0] for student, _ in drawn)
 
 
-@pytest.mark.parametrize("config", [SMALL, DiTConfig(**WORDS, hidden_size=8, num_layers=1, frame_channels=8)])
-def test_what_hears_is_each_part_itself_and_all_that_the_condition_enters_a_u_net_by(config):
-    network = denoiser(config)
-    parts = hearing(network)
-    own = {id(parameter) for parameter in network.parameters()}
-    assert all(id(parameter) in own for parameter in parts.parameters())
-    assert any("condition" in name for name in parts)
+def test_what_hears_is_each_part_itself_and_all_that_the_condition_enters_by(teacher):
+    heard = {id(parameter) for parameter in hearing(teacher).parameters()}
+    by_name = {
+        id(parameter)
+        for name, parameter in teacher.named_parameters()
+        if name.startswith("condition.") or ".from_context." in name
+    }
+    assert heard == by_name
+    norms = [part for name, part in hearing(teacher).items() if "condition" not in name]
+    noisy, noise_step = torch.randn(2, 8, 3, 16, 16), torch.tensor([0.3, 0.9])
+    words = told(["a red circle moves left", "a blue square stands still"])
+    for norm in norms:  # deaf: every factor and offset is a constant
+        for parameter in norm.parameters():
+            parameter.data.zero_()
+    with torch.no_grad():
+        answers = [
+            teacher(noisy, level, asked) for level, asked in ((noise_step, words), (noise_step.flip(0), words[[1, 0]]))
+        ]
+    assert torch.equal(*answers)
 
 
 def test_of_the_shipped_form_an_eighth_learns():
@@ -208,7 +228,11 @@ def test_a_student_comes_nearer_to_the_ends_of_walks(teacher):
 
 def test_a_checkpoint_is_the_student_again_and_small(teacher, tmp_path, monkeypatch):
     def metrics(network, *, num_steps, **options):
+        taught = any(not torch.equal(value, before[name]) for name, value in network.state_dict().items())
+        measured.append((taught, num_steps, options))
         return {"caption, all": num_steps, "caption, held out": -num_steps}
+
+    before, measured = copy.deepcopy(teacher.state_dict()), []
 
     monkeypatch.setattr(distillation, "text_metrics", metrics)
     path = tmp_path / "student.safetensors"
@@ -216,9 +240,15 @@ def test_a_checkpoint_is_the_student_again_and_small(teacher, tmp_path, monkeypa
     card = student_checkpoint(path, run, teacher, command="again")
     assert (card.recipe, card.metrics["caption, all"]) == (run.recipe, NUM_STEPS)
     assert [card.metrics[f"caption, all, teacher in {num_steps} steps"] for num_steps in (4, 50)] == [4, 50]
+    asked_once = {name: value for name, value in FEW.items() if name != "num_steps"}
+    assert measured == [(True, NUM_STEPS, asked_once), (False, NUM_STEPS, {}), (False, MANY, {})]
     loaded = load_student(path, teacher)
-    kept = {name for name, value in loaded.state_dict().items() if not torch.equal(value, teacher.state_dict()[name])}
-    assert kept
+    heard = {id(parameter) for parameter in hearing(loaded).parameters()}
+    changed = {name for name, value in loaded.named_parameters() if not torch.equal(value, before[name])}
+    assert changed
+    assert changed <= {name for name, value in loaded.named_parameters() if id(value) in heard}
+    stored = load_file(path)
+    assert sum(value.numel() for value in stored.values()) < sum(p.numel() for p in loaded.parameters()) / 2
     clips = [
         generate(network, told(["a red circle moves left"]), (1, 8, 3, 16, 16), generator=generator(0), **FEW)
         for network in (loaded, load_student(path, teacher), teacher)

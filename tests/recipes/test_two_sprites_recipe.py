@@ -15,7 +15,7 @@ from course.datasets.captions import (
     parse,
 )
 from course.datasets.sprites import SpriteConfig
-from course.diffusion.schedule import to_signed
+from course.diffusion.schedule import to_signed, to_unit
 from course.models.denoiser import CaptionEncoder
 from course.recipes import two_sprites
 from course.recipes.cascade import STAGES
@@ -136,9 +136,8 @@ def test_some_pairs_are_the_same_for_the_same_seed():
 
 def test_the_second_is_drawn_with_the_first_in_sight_and_added_to_it():
     red, blue = indices([caption(RED), caption(BLUE)])
-    shown = {word: torch.zeros(8, 3, 16, 16) for word in (red[1].item(), blue[1].item())}
-    for place, clip in enumerate(shown.values()):
-        clip[:, place] = 1 - place / 4
+    shown = {red[1].item(): torch.zeros(8, 3, 16, 16), blue[1].item(): torch.full((8, 3, 16, 16), 0.25)}
+    shown[red[1].item()][:, 0], shown[red[1].item()][:, 1] = 1.0, 0.5
     asked = []
 
     def network(noisy, noise_step, condition):
@@ -155,7 +154,8 @@ def test_the_second_is_drawn_with_the_first_in_sight_and_added_to_it():
     assert torch.equal(second.words, torch.stack([blue, red]))
     ahead = [shown[one[1].item()] for one in (red, blue)]
     assert torch.equal(second.given, torch.stack(ahead))
-    assert torch.equal(clips, torch.stack([ahead[0], ahead[0] + ahead[1], ahead[0] + ahead[1]]))
+    together = torch.tensor([1.0, 0.75, 0.25]).view(3, 1, 1).expand(8, 3, 16, 16)  # added, and no more than 1
+    assert torch.equal(clips, torch.stack([ahead[0], together, together]))
 
 
 def test_nothing_is_asked_where_no_caption_has_a_second_clause():
@@ -169,7 +169,7 @@ def test_nothing_is_asked_where_no_caption_has_a_second_clause():
     assert len(asked) == 1
 
 
-def test_the_rival_draws_each_clause_by_itself(real):
+def test_the_rival_draws_each_clause_by_itself():
     captions = [caption(RED, BLUE), caption(BLUE, RED)]
     states = {
         text: sprites.render(
@@ -188,7 +188,7 @@ def test_two_are_carried_as_they_are_or_apart(real, way):
     asked = []
 
     def stage(noisy, noise_step, condition):
-        asked.append(condition.words)
+        asked.append(condition)
         return condition.given[:, :, :3]
 
     drawn = draw_line(dict.fromkeys(STAGES[1:], stage), real.clips, real.captions, generator=generator(0), way=way)
@@ -200,10 +200,19 @@ def test_two_are_carried_as_they_are_or_apart(real, way):
     assert between < 0.15  # here they are the frames before, under a little noise
     clauses = [indices([text.split(" while ")[k] for text in real.captions]) for k in (0, 1)]
     if way is carry:
-        assert not torch.stack(asked).any()
-    else:
-        assert torch.equal(asked[0], clauses[0])
-        assert torch.equal(asked[-1], clauses[1])
+        assert not any(one.words.any() for one in asked)
+        return
+    assert torch.equal(asked[0].words, clauses[0])
+    assert torch.equal(asked[-1].words, clauses[1])
+    lit = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]])  # of red, green, blue, yellow
+    in_time = [one for one in asked if one.given.shape[2] == 6]  # behind it what is divided has noise in it
+    for one in in_time:  # each clause with its own part: little light where its colour has none
+        k = int(torch.equal(one.words, clauses[1]))
+        own = lit[two_sprites.colours_of(real.captions)[:, k]]  # (3, 3)
+        brightest = to_unit(one.given[:, :, :3]).amax(dim=(1, 3, 4))
+        assert (brightest[own == 1] > 0.8).all()
+        assert (brightest[own == 0] < 0.7).all()
+    assert len({tuple(one.words.flatten().tolist()) for one in in_time}) == 2
 
 
 def test_a_stage_can_be_told_of_one_of_the_two(real):
