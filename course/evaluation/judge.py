@@ -197,6 +197,9 @@ def judge_pairs(clips: Tensor, captions: Sequence[str], *, config: SpriteConfig 
     two by colour (``separated``), and each part is judged as a clip of one sprite. Clause and sprite find each other
     by colour; if only one of the colours is right, the other clause is left with the other sprite.
 
+    That they keep apart is not asked. Where light has been added, sprites that overlap can still be divided, and pass;
+    the positions in the verdict tell how near they come.
+
     Args:
         clips: (B, T, 3, size, size), as of ``judge``.
         captions: what each clip was asked to show, in two clauses.

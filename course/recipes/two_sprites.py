@@ -154,18 +154,18 @@ def draw_two(
     return clips.clamp(0, 1)
 
 
-def draw_laid_over(draw: Callable[[list[str]], Tensor], captions: Sequence[str]) -> Tensor:
-    """Draw each clause by itself and lay one clip over the other: the rival that needs no new network.
+def draw_unseen(draw: Callable[[list[str]], Tensor], captions: Sequence[str]) -> Tensor:
+    """Draw each clause by itself and add the two clips up: the rival that needs no new network.
 
     Args:
         draw: from captions of one sprite to their clips.
         captions: B of two sprites.
 
     Returns:
-        Clips, the brighter of the two at every place.
+        Clips, values in [0, 1].
     """
     first, second = (draw([caption(pair[k]) for pair in map(parse, captions)]) for k in (0, 1))
-    return torch.maximum(first, second)
+    return (first + second).clamp(0, 1)
 
 
 def carry(

@@ -1328,13 +1328,15 @@ first_and_last = {
     "where the teacher's walk ends": ends[0],
 }
 show(
-    {name: to_unit(clips[0].clamp(-1, 1)) for name, clips in first_and_last.items()},
+    {
+        name: to_unit(clips[6 % len(clips)].clamp(-1, 1)) for name, clips in first_and_last.items()
+    },  # a red triangle that moves clockwise
     size=150,
-    description="sixteen captions: the teacher's answers to noise are fogs in the right colours, the student's are sprites already, some with a second and paler one beside them; its last answers are clean, and mostly where the teacher's walks end",
+    description="a red triangle moves clockwise: the teacher's answer to noise is a red fog; the student's is a triangle that becomes two pale ones in the last frames; its last answer is one sharp triangle throughout, on nearly the same way as the clip in which the teacher's walk ends",
 )
 
 # %% [markdown]
-# At noise alone both are farthest off, and at every step the student is nearer. From noise alone the teacher says what its words say: a fog of the right colour over the places where a sprite may be. The student has learned what becomes of *this* noise, where the sprite will be and how fast it goes. Where it is unsure it draws two, one paler than the other, and no clip of the world looks like that; but at its later steps it has seen such answers of its own, and was told which of the two to keep.
+# At noise alone both are farthest off, and the student is nearer at every step but the last. From noise alone the teacher says what its words say: a fog of the right colour over the places where a sprite may be. The student has learned what becomes of *this* noise, where the sprite will be and how fast it goes. Where it is unsure, as in the last frames here, it draws two pale ones, and no clip of the world looks like that; but at its later steps it has seen such answers of its own, and was told which of the two to keep.
 #
 # Three things come with it. **Guidance is in the answers**, since the walks were guided, and so a student is asked once a step where its teacher, guided, is asked twice. **It is trained only where it is asked**: at the four noise steps of a sampler with four steps, and on what it sees there. And **most of it is its teacher**: the cell below counts what learned, the layers that hear noise step and words, and no other. To say something else about what one sees, it is enough to listen in another way.
 #
@@ -1380,6 +1382,8 @@ claim(
 )
 
 # %% [markdown]
+# In four steps the student is ahead of its teacher in every training, guided or not, and where the teacher is after sixteen, at more than six times the speed. Two clips of one caption are about as far apart as after these sixteen, and farther than after the teacher's four.
+#
 # So few clips a seed cannot tell neighbours apart. The students' cards can: they tell of twenty clips of each of the 96 captions, drawn by the student, and as many drawn by its teacher, in four steps and in fifty. (`python -m course train text_fast_0` trains and measures anew where the checkpoint was taken away.) **How much of the way from four steps to fifty has been taught?**
 
 # %% tags=["nbval-ignore-output"]

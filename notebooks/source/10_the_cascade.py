@@ -37,6 +37,7 @@ from course.datasets.captions import (
     Combination,
     caption,
     indices,
+    parse,
 )
 from course.datasets.sprites import SPEEDS, SpriteConfig
 from course.diffusion.samplers import ddim, noise_steps
@@ -1383,11 +1384,13 @@ show(
         "added up": theirs[0],
     },
     size=160,
-    description="DESCRIBE1",
+    description="a red circle moves left in an empty frame; a blue square moves up at the left edge of another; added up, the two pass close by one another",
 )
 
 # %% [markdown]
-# (The red circle that moves left was never trained, alone or in a pair: a pair was shown only if *both* of its sprites are allowed.) Two to compare it with. The rival is the first row of the log, chapter 09's network, which had 360 CPU-seconds; of its two clips the brighter is kept at every place. And the control is the same network as ours, **blind**: the second sprite, too, is given black. **In which of the seven tests will sight count most?**
+# (The red circle that moves left was never trained, alone or in a pair: a pair was shown only if *both* of its sprites are allowed.) Three to compare it with. The rival is chapter 09's network, which had 360 CPU-seconds, and draws each clause by itself. The control is the same network as ours, **blind**: the second sprite, too, is given black. And the control of the *judge* are sprites that were filmed one by one. All are added up as ours are.
+#
+# What is the third for? Light is added here, so that two sprites on top of one another can still be divided by colour, and the judge, who was made for sprites that keep apart, does not ask how near they come. So we ask: **apart** are clips in which the centres never come nearer than 4 pixels, where any two overlap. **How many of the clips that were filmed one by one will pass CAPTION, and how many are apart? And in which column will sight count most?**
 
 # %% tags=["nbval-ignore-output"]
 num_asked = budget.choose(full=96, smoke=4)
@@ -1395,50 +1398,9 @@ asked_pairs = {
     "all": two_sprites.some_pairs(ALL_PAIRS, num_asked, seed=41),
     "held out": two_sprites.some_pairs(HELD_OUT_PAIRS, num_asked, seed=42),
 }
-lone_captions = captions_of(HELD_OUT, 4)
-pair_rates: dict[str, list[dict[str, float]]] = {}
-for one, cascade in progress(list(zip(pair_bases, cascades, strict=True)), description="pairs"):
-    for name, pairs in asked_pairs.items():
-        texts, chance = [caption(*each) for each in pairs], budget.generator(43)
-        usual = partial(draw, cascade["base"], generator=chance)
-        for who, clips in (
-            ("in sight", two_sprites.draw_two(one, texts, generator=chance)),
-            ("blind", blindly(one, texts, chance)),
-            ("chapter 09's", two_sprites.draw_laid_over(usual, texts)),
-        ):
-            pair_rates.setdefault(f"{who}, {name}", []).append(judge_two(clips, texts).rates())
-    single = two_sprites.draw_two(one, lone_captions, generator=budget.generator(44))
-    pair_rates.setdefault("one sprite, held out", []).append(rates(single, lone_captions))
-heatmap(
-    [
-        [sum(one[test] for one in some) / len(some) for test in TESTS]
-        for some in pair_rates.values()
-    ],
-    rows=list(pair_rates),
-    columns=[test.removeprefix("caption_") for test in TESTS],
-    row_label="clips",
-    column_label="test (colour, shape, motion again: the caption's), both sprites",
-    value_label="share of clips that pass, mean of the trainings",
-    description="DESCRIBE2",
-)
-for name in asked_pairs:
-    claim(
-        f"Two sprites, the second with the first in sight: CAPTION, {name} (baseline: chapter 09's network, laid over; control: the same network, blind)",
-        [one["caption"] for one in pair_rates[f"in sight, {name}"]],
-        at_least=0.8,
-        baseline=[one["caption"] for one in pair_rates[f"chapter 09's, {name}"]],
-        control=[one["caption"] for one in pair_rates[f"blind, {name}"]],
-    )
-
-# %% [markdown]
-# AFTERRATES
-#
-# ### How far apart?
-#
-# In the world, two sprites never come nearer to one another than `sprites.APART` says, 0.42 of a side: 6.7 of our 16 pixels. **How near do the drawn ones come, in sight and blind?** And which scenes do the clips show? CAPTION says how many are wrong, and not how; so they are compared with *all four* that their words can make. (Asked for are pairs in which shapes and motions differ, so that the four are four.)
+NEAR = 4  # pixels
 
 
-# %% tags=["nbval-ignore-output"]
 def nearest_of(clips: Tensor, captions: list[str]) -> Tensor:
     """Return how near the two sprites of each clip come, in pixels, (B,)."""
     verdict = judge_two(clips, captions)
@@ -1446,6 +1408,70 @@ def nearest_of(clips: Tensor, captions: list[str]) -> Tensor:
     return between.norm(dim=2).amin(dim=1)
 
 
+def pair_scores(clips: Tensor, captions: list[str]) -> dict[str, float]:
+    """Return what the judge says, how many keep apart, and how many pass CAPTION and keep apart."""
+    verdict, apart = judge_two(clips, captions), nearest_of(clips, captions) >= NEAR
+    found = {test: verdict.rates()[test] for test in TESTS}
+    shares = {"apart": apart, "caption, apart": verdict.caption & apart}
+    return found | {name: share.float().mean().item() for name, share in shares.items()}
+
+
+def filmed_alone(captions: list[str], *, generator: torch.Generator) -> Tensor:
+    """Return real clips of one sprite each, (B, 8, 3, 16, 16)."""
+    asked = [parse(text)[0] for text in captions]
+    return sprites.render(
+        sprites.sample_state(asked, generator=generator, config=WORLD), config=WORLD
+    )
+
+
+lone_captions = captions_of(HELD_OUT, 4)
+pair_rates: dict[str, list[dict[str, float]]] = {}
+for one, cascade in progress(list(zip(pair_bases, cascades, strict=True)), description="pairs"):
+    for name, pairs in asked_pairs.items():
+        texts, chance = [caption(*each) for each in pairs], budget.generator(43)
+        usual = partial(draw, cascade["base"], generator=chance)
+        filmed = partial(filmed_alone, generator=chance)
+        for who, clips in (
+            ("in sight", two_sprites.draw_two(one, texts, generator=chance)),
+            ("blind", blindly(one, texts, chance)),
+            ("chapter 09's", two_sprites.draw_unseen(usual, texts)),
+            ("filmed one by one", two_sprites.draw_unseen(filmed, texts)),
+        ):
+            pair_rates.setdefault(f"{who}, {name}", []).append(pair_scores(clips, texts))
+    single = two_sprites.draw_two(one, lone_captions, generator=budget.generator(44))
+    lone_share = rates(single, lone_captions)["caption"]
+    print(f"of one sprite, a held-out combination: CAPTION {lone_share:.2f}")
+columns = list(next(iter(pair_rates.values()))[0])
+heatmap(
+    [
+        [sum(one[test] for one in some) / len(some) for test in columns]
+        for some in pair_rates.values()
+    ],
+    rows=list(pair_rates),
+    columns=[test.removeprefix("caption_") for test in columns],
+    row_label="clips",
+    column_label="test (colour, shape, motion again: the caption's), both sprites",
+    value_label="share of clips that pass, mean of the trainings",
+    description="in sight nine in ten clips pass CAPTION, and nearly all keep apart; blind, and of chapter 09's, six in ten pass and a quarter keep apart; of clips filmed one by one three in four pass, and two in five keep apart",
+)
+for name in asked_pairs:
+    claim(
+        f"Two sprites, the second with the first in sight: CAPTION, and never nearer than {NEAR} pixels, {name} (baseline: chapter 09's network; control: the same network, blind)",
+        [one["caption, apart"] for one in pair_rates[f"in sight, {name}"]],
+        at_least=0.75,
+        baseline=[one["caption, apart"] for one in pair_rates[f"chapter 09's, {name}"]],
+        control=[one["caption, apart"] for one in pair_rates[f"blind, {name}"]],
+    )
+
+# %% [markdown]
+# Of the clips that were filmed one by one, three in four pass CAPTION, and two in five are apart: where light is added, CAPTION by itself forgives what no clip of the world shows. So sight counts most in *apart*: nearly all in sight, a quarter without. What is as asked *and* apart is what we go by, and there it reaches, in sight, four times what chapter 09's network does, and three times what it does itself, blind. Held-out pairs, in each of which one sprite at least was never trained, come out hardly worse, and one sprite by itself is drawn as well as before.
+#
+# ### How far apart?
+#
+# In the world, two sprites never come nearer to one another than `sprites.APART` says, 0.42 of a side: 6.7 of our 16 pixels. **How near do the drawn ones come, in sight and blind?** And which scenes do the clips show? CAPTION says how many are wrong, and not how; so they are compared with *all four* that their words can make. (Asked for are pairs in which shapes and motions differ, so that the four are four.)
+
+
+# %% tags=["nbval-ignore-output"]
 four = two_sprites.some_pairs(two_sprites.told_apart(ALL_PAIRS), num_asked, seed=45)
 texts = [caption(*one) for one in four]
 states = sprites.sample_pair_states(four, generator=budget.generator(47), config=WORLD)
@@ -1466,17 +1492,15 @@ curve(
         for who, found in nearest.items()
     },
     x_label="distance (pixels of 16)",
-    y_label="share of clips whose sprites come nearer",
-    description="DESCRIBE3",
+    y_label="share that comes nearer",
+    description="the curve of the world begins to rise at 6.7 pixels; in sight it is near zero up to 4 and rises about a pixel before the world's; blind it rises from zero on",
 )
+least = sprites.APART * WORLD.size
+for who, found in nearest.items():
+    shares = ", ".join(f"{(one < least).float().mean():.2f}" for one in found)
+    print(f"{who:9} share of clips in which they come nearer than {least:.1f} pixels: {shares}")
 for name in BINDINGS:
-    print(f"{name:18}", ", ".join(f"{one[name]:.2f}" for one in bound))
-claim(
-    "Two sprites, the second with the first in sight: share of clips in which they come nearer than 4 pixels, where any two overlap (control: the same network, blind)",
-    [(one < 4).float().mean().item() for one in nearest["in sight"]],
-    at_most=0.15,
-    control=[(one < 4).float().mean().item() for one in nearest["blind"]],
-)
+    print(f"{name:18} {', '.join(f'{one[name]:.2f}' for one in bound)}")
 claim(
     "Two sprites, one clause for each: share of clips that show their words bound in another way (control: bound as asked)",
     [sum(share for name, share in one.items() if name != "as asked") for one in bound],
@@ -1484,7 +1508,7 @@ claim(
     control=[one["as asked"] for one in bound],
 )
 verdict = judge_two(drawn_four, texts)
-kinds = {"as asked": verdict.caption, "not VALID": ~verdict.valid}
+kinds = {"as asked": verdict.caption, "too near": nearest_of(drawn_four, texts) < NEAR}
 show(
     {
         f"{kind}: {texts[some.nonzero()[0].item()]}": drawn_four[some.nonzero()[0].item()]
@@ -1492,11 +1516,13 @@ show(
         if some.any()
     },
     size=160,
-    description="DESCRIBE4",
+    description="a blue square and a yellow circle pass close by one another; a red circle and a blue triangle begin on top of one another, pink where they overlap, and part",
 )
 
 # %% [markdown]
-# AFTERDIST
+# Sight keeps them from running into each other: few in a hundred come nearer than 4 pixels, and blind it is three in four. It does not keep them quite as far apart as the world does. Three in five come nearer than any two in the world, most of them by about a pixel. The world's rule is a sharp line, and the network has learned it softly. (Two ways to press it harder are in the last row of the log: they help a little, and cost as much.)
+#
+# And the words stay where they belong: not one clip shows them bound in another way. A clause that is read by itself has nobody to mix its words up with.
 #
 # ### Down the line
 #
@@ -1560,18 +1586,18 @@ claim(
 # %% [markdown]
 # The stage that fills in frames cannot do it at all: it has to say *where* a sprite is in a frame that nobody has drawn, and it has learned that from clips with one. The last one notices least: where an edge runs can be seen at the same place of the enlarged frame, and an edge is an edge, whoever it belongs to. `space 32` lies between: it has to read a shape out of a few pixels first. (That is our reading; what the last rows rule out is that the words are missing: of one sprite, all three need none.) And divided by colour all of them do it. That is a trick of this world, where colour tells who is who; it also shows where the knowledge was missing.
 #
-# So the whole way is open. Four sentences of two sprites; the base draws one after the other, and the line carries them, divided by colour, to sixteen frames of 64 x 64.
+# So the whole way is open: the base draws one sprite after the other, and the line carries them, divided by colour, to sixteen frames of 64 x 64.
 
 # %% tags=["nbval-ignore-output"]
-sentences = [both, *texts[:3]]
+sentences = [both, texts[0]]
 small = two_sprites.draw_two(pair_bases[0], sentences, generator=budget.generator(54))
 large = two_sprites.draw_line(cascades[0], small, sentences, generator=budget.generator(55))
 for text, right in zip(sentences, judge_two(large["space 64"], sentences).caption, strict=True):
     print(f"{text:60} CAPTION {right.item()}")
 show(
-    grid(large["space 64"], 2, gap=2),
-    size=400,
-    description="DESCRIBE5",
+    dict(zip(sentences, large["space 64"], strict=True)),
+    size=256,
+    description="two clips of 64 by 64 pixels with sharp edges: a red circle moves left and a blue square moves up past it; a red square moves right, and a green one moves up beside it",
 )
 
 # %% [markdown]
