@@ -1382,7 +1382,7 @@ claim(
 )
 
 # %% [markdown]
-# In four steps the student is ahead of its teacher in every training, guided or not, and where the teacher is after sixteen, at more than six times the speed. Two clips of one caption are about as far apart as after these sixteen, and farther than after the teacher's four.
+# In four steps the student is ahead of its teacher in every training, guided or not, and where the teacher is after sixteen, at more than six times the speed. Two clips of one caption are nearly as far apart as after these sixteen, and farther than after the teacher's four.
 #
 # So few clips a seed cannot tell neighbours apart. The students' cards can: they tell of twenty clips of each of the 96 captions, drawn by the student, and as many drawn by its teacher, in four steps and in fifty. (`python -m course train text_fast_0` trains and measures anew where the checkpoint was taken away.) **How much of the way from four steps to fifty has been taught?**
 
