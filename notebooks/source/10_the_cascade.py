@@ -591,8 +591,8 @@ def seen_and_drawn(level: float) -> Tensor:
 explore(
     seen_and_drawn,
     name="level",
-    values=[0.0, 0.1, 0.3, 0.5],
-    size=256,
+    values=[0.0, 0.1, 0.2, 0.3, 0.4, 0.5],
+    size=192,
     description="on the left a blurred red cross under more and more noise, on the right the sharp cross that is drawn from it; at the highest level its outline is no longer sure",
 )
 
@@ -1115,8 +1115,9 @@ claim(
 # %%
 alone = draw_at_once(rivals[0], [chosen], generator=budget.generator(30))
 show(
-    {"the line, 32 x 32": whole["space 32"][0], "all at once, 32 x 32": alone[0]},
-    size=128,
+    {"the line, 32 x 32": whole["space 32"][0, ::2], "all at once, 32 x 32": alone[0, ::2]},
+    size=192,
+    fps=4,
     description=f"two clips of 32 by 32 pixels, asked for: {chosen}; one from the cascade, one drawn at once",
 )
 
@@ -1510,11 +1511,7 @@ claim(
 verdict = judge_two(drawn_four, texts)
 kinds = {"as asked": verdict.caption, "too near": nearest_of(drawn_four, texts) < NEAR}
 show(
-    {
-        f"{kind}: {texts[some.nonzero()[0].item()]}": drawn_four[some.nonzero()[0].item()]
-        for kind, some in kinds.items()
-        if some.any()
-    },
+    {kind: drawn_four[some.nonzero()[0].item()] for kind, some in kinds.items() if some.any()},
     size=160,
     description="a blue square and a yellow circle pass close by one another; a red circle and a blue triangle begin on top of one another, pink where they overlap, and part",
 )
@@ -1596,7 +1593,7 @@ for text, right in zip(sentences, judge_two(large["space 64"], sentences).captio
     print(f"{text:60} CAPTION {right.item()}")
 show(
     large["space 64"][0],
-    size=192,
+    size=128,
     description="64 by 64 pixels with sharp edges: a red circle moves left, and a blue square moves up close by",
 )
 
