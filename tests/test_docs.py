@@ -1,6 +1,7 @@
 """The glossary's links resolve, the self-test's answers are true, and nobody is belittled."""
 
 import contextlib
+import csv
 import io
 import re
 from collections import Counter
@@ -102,3 +103,10 @@ def test_every_record_says_what_made_it():
     named = re.findall(r"`records/([^`]+)`", (data / "README.md").read_text(encoding="utf-8"))
     unnamed = [path.name for path in (data / "records").iterdir() if not any(fnmatch(path.name, one) for one in named)]
     assert unnamed == []
+
+
+def test_every_row_of_a_record_has_as_many_fields_as_its_heading():
+    for path in (DOCS.parent / "data" / "records").glob("*.csv"):
+        with path.open(newline="", encoding="utf-8") as file:
+            heading, *rows = csv.reader(file)
+        assert [row for row in rows if len(row) != len(heading)] == [], path.name
