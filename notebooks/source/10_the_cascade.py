@@ -1607,6 +1607,8 @@ show(
 )
 
 # %% [markdown]
+# Twenty-two of the twenty-four, and the base has lost none. One clip goes wrong where frames are filled in, and one at 32 x 32; a line has no way back.
+#
 # One thought carried all three tasks. To *judge* two, divide the clip by colour; to *carry* two, divide it on the way; to *draw* two, draw one, and then the other with the first in sight. What none of this gives is a network that reads a sentence of any length and knows by itself who is who. For that, words have to look at one another, and the places of the picture at the words (cross-attention, chapter 07; our one short try of it is in the log), and a network has to see far more sentences than ours.
 #
 # ## Exercises
