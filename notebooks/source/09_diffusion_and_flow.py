@@ -1288,7 +1288,7 @@ def walk_end(teacher: nn.Module, noisy: Tensor, noise_step: Tensor, words: Condi
 #
 # No clip of the world takes part: captions, noise and the teacher are enough. **At which of its four steps is the student's answer farthest from what it should have said? And how far off would its teacher's be, shown the same?**
 
-# %%
+# %% tags=["nbval-ignore-output"]
 students = [load_shipped_student(seed) for seed in budget.seeds()]
 chance = budget.generator(57)
 question = told([caption(one) for one in wished[:16]])

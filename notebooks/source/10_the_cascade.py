@@ -1602,7 +1602,7 @@ for stage in finished_pairs[0]:
     print(f"{stage:8} right: {', '.join(f'{n} of {len(sentences)}' for n in right)}")
 show(
     finished_pairs[0]["space 64"][0],
-    size=128,
+    size=256,
     description="64 by 64 pixels with sharp edges: a red circle moves left, and a blue square moves up close by",
 )
 
