@@ -1406,7 +1406,7 @@ claim(
 )
 
 # %% [markdown]
-# About three quarters of the way, and about .01 is left. Fifty steps, 35 of them guided, ask the network 85 times; the student is asked four times. The log below tells of a training in which it came still closer, and of what that cost.
+# About three quarters of the way, and about .01 is left. Fifty steps, 35 of them guided, ask the network 85 times; the student is asked four times. The log below tells of a training in which it came still closer, and of what that cost. And there is a price that no line shows: the student knows four noise steps and one scale of guidance, and the slider above would do nothing good with it.
 #
 # (Imagen Video does it to all seven of its models, section 2.7 of its paper: guidance goes into the answers first, and then the number of steps is halved again and again, down to eight for each model.)
 

@@ -1524,7 +1524,7 @@ show(
 # %% [markdown]
 # Sight keeps them from running into each other: few in a hundred come nearer than 4 pixels, and blind it is three in four. It does not keep them as far apart as the world does. Three in five come nearer than any two in the world, half of these by less than a pixel. The world's rule is a sharp line, and the network has learned it softly. The log has the other side, too: of the rows in which each clause asks, .53, .49 and .44 are as asked and as far apart as in the world, and of ours .36, .34 and .34; with 4 pixels for the bound it is .66, .69 and .57, and .87, .87 and .90. What sight mends is the overlap. (To guide by sight as well presses harder, says the last row: .50 to .59 come nearer than in the world in place of .64, and CAPTION falls from .88 to between .84 and .87.)
 #
-# And the words stay where they belong: not one clip shows them bound in another way. A clause that is read by itself has nobody to mix its words up with.
+# And the words stay where they belong: not one clip shows them bound in another way. A clause that is read by itself has nobody to mix its words up with. It has its price: two sprites are two drawings, and take twice as long as one. And it leans on something that this world has and the real one has not: nothing is ever covered, so that a clip *is* the sum of its parts.
 #
 # ### Down the line
 #
