@@ -1233,15 +1233,15 @@ for scale in progress(SCALES[:3], description="open"):
 # Try it. The slider is the scale, at all noise steps; four clips of one held-out caption, from four noises that stay the same.
 
 # %%
-wish = [caption(HELD_OUT[2])] * 4
-tried = torch.randn((4, *SHAPE), generator=budget.generator(53))
+same_wish = [caption(HELD_OUT[2])] * 4
+four_noises = torch.randn((4, *SHAPE), generator=budget.generator(53))
 
 
 def with_scale(scale: float) -> Tensor:
     """Return four clips of the wish, two by two, (8, 3, 34, 34)."""
-    words = told(wish)
+    words = told(same_wish)
     denoise = guided(network, scale, words.without_words())
-    drawn = to_unit(euler(denoise, tried, words, steps=noise_steps(10)))
+    drawn = to_unit(euler(denoise, four_noises, words, steps=noise_steps(10)))
     framed = F.pad(drawn, (0, 1, 0, 1)).unflatten(0, (2, 2))  # (2, 2, 8, 3, 17, 17)
     return framed.permute(2, 3, 0, 4, 1, 5).reshape(8, 3, 34, 34)
 
@@ -1251,7 +1251,7 @@ explore(
     name="scale",
     values=[0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0],
     size=300,
-    description=f"four clips, two by two, asked for: {wish[0]}; without words sprites that change their shape and colour on the way, with a small scale what was asked for, with a very large one overdrawn shapes",
+    description=f"four clips, two by two, asked for: {same_wish[0]}; without words sprites that change their shape and colour on the way, with a small scale what was asked for, with a very large one overdrawn shapes",
 )
 
 # %% [markdown]
