@@ -70,22 +70,27 @@ class NGram:
         Returns:
             (B, N + 1, K), logarithms of probabilities; see ``TokenTransformer.forward``.
         """
-        answer = torch.full((len(tokens), tokens.shape[1] + 1, self.config.num_codes), 1 / self.config.num_codes)
+        answer = self._equally_likely(len(tokens), tokens.shape[1] + 1)
         for context, table in zip(self._contexts, self._tables, strict=True):
             keys = self._keys(words, tokens, *context)  # (B, N + 1)
             answer = self._mixed(answer.flatten(0, 1), keys.flatten(), *table).view(answer.shape)
-        return answer.log()
+        return answer.log().float()
 
     def next_logits(self, words: Tensor, tokens: Tensor, *, cache: None = None) -> Tensor:
         """Say what the next token may be, (B, K)."""
         N = tokens.shape[1]
-        answer = torch.full((len(tokens), self.config.num_codes), 1 / self.config.num_codes)
+        answer = self._equally_likely(len(tokens))
         for context, table in zip(self._contexts, self._tables, strict=True):
             answer = self._mixed(answer, self._keys(words, tokens, *context)[:, N], *table)
-        return answer.log()
+        return answer.log().float()
 
     def empty_cache(self) -> None:
         """Return None: looking up a count needs no cache."""
+
+    def _equally_likely(self, *shape: int) -> Tensor:
+        """Begin with the same for each token, in double precision: many contexts in a row leave it very little."""
+        K = self.config.num_codes
+        return torch.full((*shape, K), 1 / K, dtype=torch.double)
 
     def _mixed(self, shorter: Tensor, keys: Tensor, found: Tensor, counts: Tensor) -> Tensor:
         """Mix the counts of contexts, (M,), with the answers of shorter ones, (M, K)."""

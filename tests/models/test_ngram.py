@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -55,6 +57,18 @@ def test_answers_are_probabilities_and_see_nothing_later():
     assert torch.equal(model(words, other)[:, :8], answer[:, :8])
     for length in (0, 1, 5, 12):
         assert torch.equal(model.next_logits(words, tokens[:, :length]), answer[:, length])
+
+
+def test_what_was_often_counted_leaves_something_for_what_never_was():
+    """Each context leaves the other tokens a hundred-thousandth of what the one before did: ten leave 1e-50."""
+    tokens = torch.zeros(100_000, 1, dtype=torch.long)
+    model = NGram(NGramConfig(num_codes=2, tokens_per_frame=1, order=1, words=((),) * 10, strength=1.0))
+    model.fit(torch.zeros(len(tokens), 0, dtype=torch.long), tokens)
+    nothing = torch.zeros(1, 0, dtype=torch.long)
+    answer = model.next_logits(nothing, nothing)
+    assert answer.dtype == torch.float32
+    assert answer[0, 1].item() == pytest.approx(-math.log(2) - 10 * math.log(100_001), rel=1e-6)
+    assert torch.equal(model(nothing, nothing)[:, 0], answer)
 
 
 def test_it_can_be_drawn_from():

@@ -44,6 +44,12 @@ COLOURS = DenoiserSetting(config=SMALL, examples=colour_examples, data="two colo
 RUN = DenoiserRun(name="colours", setting=COLOURS, seed=0, cpu_seconds=1.0)
 
 
+@pytest.fixture(autouse=True)
+def clock(each_step_costs):
+    """A CPU second is so many steps on every machine."""
+    each_step_costs(0.01)
+
+
 def test_a_batch_is_a_function_of_seed_and_step():
     one, again = (noisy_batch(TEXT_SETTINGS["U-Net"], 0, 3) for _ in range(2))
     for name in ("clean", "noise_step", "epsilon"):

@@ -43,6 +43,12 @@ WORDS = {"num_words": len(VOCABULARY), "max_words": 5}
 QUICK = {"num_steps": 2, "guidance": 1.0}
 
 
+@pytest.fixture(autouse=True)
+def clock(each_step_costs):
+    """A CPU second is so many steps on every machine."""
+    each_step_costs(0.02)
+
+
 def small(setting):
     """Return a setting whose network is small enough for a test."""
     return replace(setting, config=replace(setting.config, **SMALL), batch_size=8)

@@ -33,7 +33,6 @@ from course.recipes.prediction import (
     train_prediction,
     trained_model,
 )
-from course.training import loop
 from course.training.checkpoint import rounded
 
 TINY = {
@@ -51,10 +50,9 @@ RUN = PredictionRun(model="tiny ConvLSTM", seed=0, cpu_seconds=60)
 
 
 @pytest.fixture
-def tiny(monkeypatch):
+def tiny(monkeypatch, each_step_costs):
     """Small models, few test clips, and a clock by which every step of a training takes ten CPU seconds."""
-    seconds = iter(range(0, 10**9, 10))
-    monkeypatch.setattr(loop, "time", SimpleNamespace(process_time=lambda: next(seconds)))
+    each_step_costs(10)
     monkeypatch.setattr(recipes, "PREDICTION_MODELS", TINY)
     monkeypatch.setattr(recipes, "NUM_TEST_CLIPS", 3)
 

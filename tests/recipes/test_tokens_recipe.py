@@ -42,6 +42,12 @@ FIRST = AutoencoderRun(name="small", config=SMALL, seed=0, cpu_seconds=1.0)
 SECOND = TransformerRun(name="small", config=FORM, seed=0, cpu_seconds=1.0)
 
 
+@pytest.fixture(autouse=True)
+def clock(each_step_costs):
+    """A CPU second is so many steps on every machine."""
+    each_step_costs(0.01)
+
+
 @pytest.fixture(scope="module", name="autoencoder")
 def fixture_autoencoder():
     """An encoder that never learned anything, whose codes lie where its latents are: tokens that tell clips apart."""
@@ -176,17 +182,20 @@ def test_drawing_repeats_and_begins_with_what_is_given(autoencoder):
     assert not judge_drawn(model, autoencoder, HELD_OUT, num_each=1, seed=0).caption.any()
 
 
-def test_what_is_kept_draws_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(recipe, "autoencoder_metrics", lambda model: {"nothing": 0.0})
-    monkeypatch.setattr(recipe, "token_metrics", lambda model, autoencoder: {"nothing": 0.0})
+def test_what_is_kept_draws_the_same(tmp_path):
     path, other = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    card = recipe.autoencoder_checkpoint(path, FIRST, command="make first")
-    assert card.command == "make first"
+    card = recipe.autoencoder_checkpoint(path, FIRST, command="make first", measure=lambda model: {"first": 1.0})
+    assert (card.command, card.metrics) == ("make first", {"first": 1.0})
     assert card.recipe.startswith("tokens, small quantizer: 1 CPU seconds")
     first = load_autoencoder(path)
     clips, captions = real_clips(HELD_OUT, num_each=1, seed=0)
     assert first.config == SMALL
-    assert recipe.transformer_checkpoint(other, SECOND, first, command="make second").command == "make second"
+    both = []
+    card = recipe.transformer_checkpoint(
+        other, SECOND, first, command="make second", measure=lambda *models: both.extend(models) or {"second": 2.0}
+    )
+    assert (card.command, card.metrics) == ("make second", {"second": 2.0})
+    assert both[1] is first
     second = load_transformer(other)
     assert second.config == FORM
     tokens = first.encode(clips)
