@@ -60,6 +60,13 @@ def _noise(answer: object) -> None:
         grain = apart / s.view(form)
         for dimensions, words in _SHARED:
             holds(not torch.allclose(grain, grain.mean(dim=dimensions, keepdim=True), atol=1e-4), f"{words}.")
+        noise = (draws - draws.mean(dim=0)).permute(1, 2, 0, 3, 4, 5).flatten(0, 1).flatten(1)  # a row for each frame
+        alike = (torch.corrcoef(noise) - torch.eye(len(noise))).abs().max().item()
+        holds(
+            alike < 0.1,
+            f"two frames share some of their noise (their correlation is {alike:.2f}): draw fresh noise for every "
+            "frame of every clip.",
+        )
         deviation = draws.std(dim=0).mean(dim=(2, 3, 4))  # (B, T)
         # How much of the clip is in the mean of all draws, frame by frame.
         mean = draws.mean(dim=0)
@@ -174,7 +181,7 @@ class _Recorder:
 
     def answer(self, noisy: Tensor, noise_step: Tensor, condition: object) -> Tensor:
         told = 0.0 if condition is None else condition
-        return self.factor * torch.tanh(noisy) + 0.3 * noise_step.view(-1, 1, 1, 1, 1) + 0.2 * told
+        return self.factor * torch.tanh(noisy) + 0.3 * noise_step.view(-1, 1, 1, 1, 1) + 0.2 * (told + told * told)
 
 
 def _loss_mistakes(
@@ -354,6 +361,9 @@ def _guide(answer: object) -> None:
             "the aversion is not heard: this is guidance given once": n + scale * (w - n),
             "the wish is not heard": n - away * (a - n),
             "nothing is guided: this is the answer to the wish": w,
+            "the conditions were mixed, and the network was asked once: ask it for each, and mix its answers": (
+                network.answer(noisy, s, null + scale * (wish - null) - away * (aversion - null)).detach()
+            ),
         }
         got = made(noisy, s, wish)
         same(

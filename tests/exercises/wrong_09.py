@@ -107,6 +107,28 @@ WRONG = {
             NOISE.format(epsilon="(torch.rand(clean.shape, generator=generator) * 2 - 1) * 3**0.5", result=FLOW),
             "as if it were uniform",
         ),
+        (
+            "pairs of frames",
+            NOISE.format(epsilon=DRAW, result=FLOW).replace(
+                "return",
+                "half = epsilon[:, ::2].repeat_interleave(2, dim=1)\nepsilon = half[:, : clean.shape[1]]\nreturn",
+            ),
+            "two frames share",
+        ),
+        (
+            "mixed with a noise of the whole clip",
+            NOISE.format(
+                epsilon=f"({DRAW} + torch.randn(clean[:, :1].shape, generator=generator)) / 2**0.5", result=FLOW
+            ),
+            "two frames share",
+        ),
+        (
+            "the noise of the first clip, moved on by a frame",
+            NOISE.format(epsilon=DRAW, result=FLOW).replace(
+                "return", "epsilon = torch.stack([epsilon[0].roll(b, dims=0) for b in range(len(clean))])\nreturn"
+            ),
+            "two frames share",
+        ),
         ("no noise", "return clean", "is there noise"),
         (
             "noise alone",
@@ -315,6 +337,14 @@ WRONG = {
         ),
         ("the aversion forgotten", GUIDE.format(result="without + scale * (wish - without)"), "not heard"),
         ("not guided", GUIDE.format(result="wish"), "nothing is guided"),
+        (
+            "conditions mixed",
+            "def guide(noisy, noise_step, condition):\n"
+            "    mixed = null + scale * (condition - null) - away * (aversion - null)\n"
+            "    return denoise(noisy, noise_step, mixed)\n\n"
+            "return guide",
+            "the conditions were mixed",
+        ),
         (
             "asked too often",
             "def guide(noisy, noise_step, condition):\n"
