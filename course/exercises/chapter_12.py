@@ -36,6 +36,11 @@ def _first_of(known: Tensor) -> Tensor:
     return known & (torch.arange(known.shape[1]) == 0)
 
 
+def _with_first(known: Tensor) -> Tensor:
+    """Add frame 0 to what is known."""
+    return known | (torch.arange(known.shape[1]) == 0)
+
+
 def _alike(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, atol=1e-3)
 
@@ -322,6 +327,9 @@ def _loss_mistakes(
         "only frame 0 is shown: `known` may name any frames": error(
             given=_seen(clean * _where(_first_of(known)), _where(_first_of(known)))
         ),
+        "frame 0 is always shown: `known` may leave it out": error(
+            given=_seen(clean * _where(_with_first(known)), _where(_with_first(known)))
+        ),
         "all frames have the noise of the first: each has its own": error(z=(1 - s) * clean + s * epsilon[:, :1]),
         "all clips have the first one's noise step": error(z=(1 - s[0]) * clean + s[0] * epsilon),
         "no noise lies over the known frames: it lies over all of them, and the network copies what it is shown": error(
@@ -358,7 +366,7 @@ def _loss(answer: object) -> None:
         epsilon = torch.randn(clean.shape, generator=chance)
         s = torch.tensor([0.9, 0.4, 0.7])[:B]
         known = torch.zeros(B, T, dtype=torch.bool)
-        known[:, 0], known[0, -1] = True, True
+        known[:, 0], known[0, -1], known[1, 0], known[1, 1] = True, True, False, True
         network, mask = _Told(), _where(known)
         noisy = (1 - s.view(-1, 1, 1, 1, 1)) * clean + s.view(-1, 1, 1, 1, 1) * epsilon
         wanted = (network.answer(noisy, s, _seen(clean * mask, mask)) - clean).square().mean()

@@ -223,6 +223,16 @@ WRONG = {
         ),
         ("unknown frames black", _loss(frames="clean * mask + mask - 1"), "shown black"),
         ("only frame 0", "known = known & (torch.arange(known.shape[1]) == 0)\n" + _loss(), "only frame 0 is shown"),
+        (
+            "frame 0 always",
+            "known = known | (torch.arange(known.shape[1]) == 0)\n" + _loss(),
+            "frame 0 is always shown",
+        ),
+        (
+            "the two ends",
+            "ends = torch.zeros_like(known)\nends[:, 0] = ends[0, -1] = True\nknown = ends\n" + _loss(),
+            "wanted",
+        ),
         ("one noise for all frames", _loss(z="(1 - s) * clean + s * epsilon[:, :1]"), "the noise of the first"),
         ("one step for all clips", _loss(z="(1 - s[0]) * clean + s[0] * epsilon"), "the first one's noise step"),
         ("noise of its own", _loss(z="(1 - s) * clean + s * torch.randn_like(clean)"), "wanted"),
