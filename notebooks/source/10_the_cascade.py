@@ -1132,7 +1132,7 @@ show(
 )
 
 # %% [markdown]
-# At this budget the line is ahead, and MOTION is where: one network has to learn what happens and how it looks at the same time, in sixteen frames at once, while the base has eight small ones and all of its time for them. (The rival did not lack steps, as the count of them shows.) Given more time the rival may well catch up; in a world of four shapes it has no hard task. What the cascade gives for certain is something else: each network may have the size that its task asks for. The one that decides works on few pixels and may be large; those that only draw have many pixels and may be small. (In Imagen Video, too: its base has 5.6 of the 11.6 billion parameters.)
+# At this budget the line is ahead, and MOTION is where: one network has to learn what happens and how it looks at the same time, in sixteen frames at once, while the base has eight small ones and all of its time for them. (The rival did not lack steps, as the count of them shows.) Given more time the rival may well catch up; in a world of four shapes it has no hard task. What the cascade gives for certain is something else: each network may have the size that its task asks for. The one that decides works on few pixels and may be large; those that only draw have many pixels and may be small, as the counts of weights above show for ours.
 #
 # ## 9. Broken on purpose
 #
@@ -1758,7 +1758,7 @@ strip(
 )
 
 # %% [markdown]
-# Nearly all have the right colour and shape. What fails are single frames, in which the base left half of a sprite, or two, and the stages behind it have given that sharp edges.
+# Nearly all have the right colour and shape. What fails are single frames, which the base left smeared, faint or torn: the stages behind it have given what was left a sharp edge, and it is not quite a sprite's.
 #
 # Three things are left open. Each stage works on all its pixels with real numbers, and every clip is drawn whole; another family cuts clips into *tokens* from a finite list and draws them one after the other, as sentences are written: **chapter 11**. A sentence is the only wish that our line understands, and often one has a *picture* and wants it to move: **chapter 12**. And the line draws 16 frames and not one more: long clips come in Part III.
 #
