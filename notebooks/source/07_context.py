@@ -972,9 +972,9 @@ claim(
 # Try it yourself. The slider chooses what the context is made of: first frames *drawn from a state*, of any of the sixteen looks. The motion is always that of the same clip, on the left.
 
 # %%
-teller = loaded("every level", seed=1)
+slider_model = loaded("every level", seed=1)
 names = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
-one = Scene(
+one_scene = Scene(
     clips=shown.clips[:1],
     path=shown.path[:1],
     captions=shown.captions[:1],
@@ -987,8 +987,9 @@ def with_look(name: str) -> Tensor:
     """Return the clip beside itself with another sprite's context, (32, 3, 16, 33)."""
     colour, shape = name.split()
     index = torch.tensor([COLOURS.index(colour)]), torch.tensor([SHAPES.index(shape)])
-    drawn = continue_scene(teller, one, first=painted(one, *index)[:, :NUM_GIVEN])
-    return torch.cat([one.clips[0], torch.zeros(32, 3, 16, 1), drawn[0]], dim=3)
+    first = painted(one_scene, *index)[:, :NUM_GIVEN]
+    drawn = continue_scene(slider_model, one_scene, first=first)
+    return torch.cat([one_scene.clips[0], torch.zeros(32, 3, 16, 1), drawn[0]], dim=3)
 
 
 explore(

@@ -451,18 +451,18 @@ print(tokens[0, 0].squeeze(), tokens[0, -1].squeeze(), sep="\n")
 # Change one token and see. Of the first clip we take the place in the first frames where most is to be seen, and put other tokens there; all the other tokens stay as they are. **Will the sprite change in that square alone, or also elsewhere? In those frames alone, or in later ones, too?**
 
 # %%
-tokens = autoencoder.encode(four[:1])  # (1, N)
+tokens_of_first = autoencoder.encode(four[:1])  # (1, N)
 patch = form.size // form.grid_size  # pixels a side that one token has to answer for
 energy = F.avg_pool2d(four[0, 0].square().sum(dim=0)[None], patch).flatten()
-place = energy.argmax().item()
+brightest = energy.argmax().item()
 others = ["its own", *range(0, autoencoder.num_codes, autoencoder.num_codes // 16)]
 
 
 def with_token(token: str | int) -> Tensor:
     """Return the clip with another token at the place."""
-    changed = tokens.clone()
+    changed = tokens_of_first.clone()
     if token != "its own":
-        changed[0, place] = token
+        changed[0, brightest] = token
     return autoencoder.decode(changed)[0]
 
 
