@@ -17,3 +17,10 @@ def each_step_costs(monkeypatch):
         monkeypatch.setattr(loop, "time", SimpleNamespace(process_time=lambda: next(steps) * cpu_seconds))
 
     return costs
+
+
+@pytest.fixture(autouse=True)
+def clock(request, each_step_costs):
+    """Let steps cost the CPU seconds that a module calls ``STEP_COSTS``; where it has none, what they really cost."""
+    if hasattr(request.module, "STEP_COSTS"):
+        each_step_costs(request.module.STEP_COSTS)

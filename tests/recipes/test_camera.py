@@ -31,12 +31,7 @@ from course.recipes.camera import (
 from course.recipes.denoising import denoiser
 
 SMALL = UNetConfig(given_channels=4, num_levels=3, frame_channels=8, patch_size=8, hidden_channels=(8,))
-
-
-@pytest.fixture(autouse=True)
-def clock(each_step_costs):
-    """A CPU second is so many steps on every machine."""
-    each_step_costs(0.05)
+STEP_COSTS = 0.05
 
 
 @pytest.fixture(scope="module")

@@ -42,12 +42,7 @@ def colour_examples(num_clips, generator):
 
 COLOURS = DenoiserSetting(config=SMALL, examples=colour_examples, data="two colours", learning_rate=1e-2)
 RUN = DenoiserRun(name="colours", setting=COLOURS, seed=0, cpu_seconds=1.0)
-
-
-@pytest.fixture(autouse=True)
-def clock(each_step_costs):
-    """A CPU second is so many steps on every machine."""
-    each_step_costs(0.01)
+STEP_COSTS = 0.01
 
 
 def test_a_batch_is_a_function_of_seed_and_step():

@@ -38,12 +38,7 @@ from course.training.loop import History
 
 WORDS = {"num_words": 18, "max_words": 5}
 SMALL = UNetConfig(**WORDS, frame_channels=8, hidden_channels=(8,), condition_size=8)
-
-
-@pytest.fixture(autouse=True)
-def clock(each_step_costs):
-    """A CPU second is so many steps on every machine."""
-    each_step_costs(0.1)
+STEP_COSTS = 0.1
 
 
 @pytest.fixture(name="teacher")

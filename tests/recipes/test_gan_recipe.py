@@ -35,12 +35,7 @@ from course.training.checkpoint import read_card
 
 SMALL = GANConfig(code_size=16, canvas_channels=8, num_layers=1, frame_channels=8, clip_channels=8, apart_channels=4)
 SETTING = GANSetting(mode_seeking=0.0, config=SMALL, batch_size=4, num_seen=2)
-
-
-@pytest.fixture(autouse=True)
-def clock(each_step_costs):
-    """A CPU second is so many steps on every machine."""
-    each_step_costs(0.02)
+STEP_COSTS = 0.02
 
 
 @pytest.fixture(name="run")

@@ -41,12 +41,7 @@ from course.recipes.text_to_clip import WORLD
 SMALL = {"hidden_channels": (8,), "frame_channels": 8, "condition_size": 8}
 WORDS = {"num_words": len(VOCABULARY), "max_words": 5}
 QUICK = {"num_steps": 2, "guidance": 1.0}
-
-
-@pytest.fixture(autouse=True)
-def clock(each_step_costs):
-    """A CPU second is so many steps on every machine."""
-    each_step_costs(0.02)
+STEP_COSTS = 0.02
 
 
 def small(setting):

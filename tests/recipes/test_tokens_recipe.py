@@ -40,12 +40,7 @@ FORM = TokenTransformerConfig(
 )
 FIRST = AutoencoderRun(name="small", config=SMALL, seed=0, cpu_seconds=1.0)
 SECOND = TransformerRun(name="small", config=FORM, seed=0, cpu_seconds=1.0)
-
-
-@pytest.fixture(autouse=True)
-def clock(each_step_costs):
-    """A CPU second is so many steps on every machine."""
-    each_step_costs(0.01)
+STEP_COSTS = 0.01
 
 
 @pytest.fixture(scope="module", name="autoencoder")
