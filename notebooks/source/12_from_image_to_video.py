@@ -601,7 +601,7 @@ for model in progress(models, description="no phrase"):
 show(
     {f"clip {i}": opened[0][-1 - i] for i in range(4)},
     size=112,
-    description="four clips that begin with the same picture, a blue circle in the upper part, and go on differently",
+    description="four clips that begin with the same picture, a blue circle in the upper part: two stand still, and two go down",
 )
 
 # %% [markdown]
@@ -1200,9 +1200,8 @@ short, long = sorted(set(spent))[:2]
 for seed, (pictures_first, alone) in enumerate(
     zip(*(held_out_losses(kind) for kind in KINDS), strict=True)
 ):
-    along = (alone[0] - pictures_first[0]) / (
-        alone[0] - alone[1]
-    )  # on the straight line between its two
+    # on the straight line between the two trainings on clips alone
+    along = (alone[0] - pictures_first[0]) / (alone[0] - alone[1])
     needed = short + along * (long - short)
     print(
         f"seed {seed}: clips alone need about {needed:.0f} s for what pictures first have in {short:.0f}"
