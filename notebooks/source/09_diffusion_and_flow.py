@@ -1658,7 +1658,7 @@ show(
     {f"asked: {text}": clips for text, clips in zip(wish, right_way, strict=True)}
     | {f"exchanged, {i}": clips for i, clips in enumerate(wrong_way)},
     size=110,
-    description="three clips that do what their captions say, and three, from the same noise with the signs exchanged: a yellow circle that hardly moves, a green square with a changing tint, a dark red cross that drifts",
+    description="three clips that do what their captions say, and three, from the same noise with the signs exchanged: a yellow circle and a green square that go left, and a dark red cross that hardly moves",
 )
 
 # %% tags=["nbval-ignore-output"]
